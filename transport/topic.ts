@@ -1,0 +1,79 @@
+/**
+ * What a topic promises, whichever of the two it is: SQLite in one process (embedded.ts) or Kafka (kafka.ts).
+ * Both pass test/contract/topic.ts.
+ */
+import type { Feed, Sink } from '../core/feed.ts'
+import type { Place, Places } from '../core/place.ts'
+
+/** A record as bytes, Confluent-framed; `value` null is a tombstone. */
+export interface Message {
+  readonly partition: number
+  readonly key: Buffer
+  readonly value: Buffer | null
+  /** Milliseconds since the Unix epoch: the source's commit time. */
+  readonly timestampMs: number
+}
+
+export interface Received extends Message {
+  readonly offset: number
+}
+
+/** How a topic is made when it is missing. Sizes in bytes, times in milliseconds. */
+export interface TopicSettings {
+  readonly name: string
+  readonly cleanup: 'compact' | 'delete'
+  /** compact: how long every record stays before compaction may take it; delete: how long records stay at all. */
+  readonly keptMs: number
+  readonly maxMessageBytes: number
+}
+
+export interface ReadOptions {
+  /** The consumer group: readers of one group share the partitions, groups know nothing of each other. */
+  readonly group: string
+  readonly signal: AbortSignal
+  /** How many bytes of records may wait for the reader. */
+  readonly aheadBytes: number
+  /**
+   * Where to start, asked at each assignment: a sink that keeps its own place gives it here.
+   * Absent: the places that the group's `ack` committed.
+   */
+  places?(partitions: readonly number[]): Promise<Places>
+  /** Told at each assignment, before the first record of these partitions: forget what is held of them. */
+  assigned?(places: Places, partitions: readonly number[]): void
+}
+
+/** An ordered log in partitions. `write` keeps order per partition and resolves when the records are durable. */
+export interface Topic extends Sink<Message> {
+  readonly name: string
+  readonly partitions: number
+  /** A batch's `ack` commits the group's place behind the batch. A keepalive comes at least every second. */
+  read(options: ReadOptions): Feed<Received>
+  /** The last `count` records of a partition, oldest first; fewer when it holds fewer. */
+  tail(partition: number, count: number): Promise<readonly Received[]>
+  /** By partition: the first offset still kept, and the offset of the next record. */
+  bounds(): Promise<readonly { readonly low: number; readonly high: number }[]>
+}
+
+/** What one processed piece of a partition leaves: records for other topics, and the place behind the piece. */
+export interface Output {
+  readonly partition: number
+  readonly place: Place
+  readonly messages: readonly { readonly topic: string; readonly message: Message }[]
+}
+
+/** Reads a topic and writes others so that outputs and place are committed together, or neither. */
+export interface Processor {
+  /** `ack` does nothing: the place is committed by `sink`. */
+  readonly feed: Feed<Received>
+  readonly sink: Sink<Output>
+}
+
+export interface Transport {
+  /** Opens a topic, made with these settings if it is missing. TOPIC when it exists with other partitions. */
+  topic(settings: TopicSettings): Promise<Topic>
+  /** The outputs' topics must have been opened. Places are the group's committed ones; `options.places` is not used. */
+  process(source: Topic, options: Omit<ReadOptions, 'places'>): Promise<Processor>
+  /** The places that a group has committed in a topic. */
+  committed(group: string, topic: Topic): Promise<Places>
+  close(): Promise<void>
+}

@@ -1,0 +1,28 @@
+/** The pipeline's topics: what they are called, and how long they keep what. */
+import type { TopicSettings } from './topic.ts'
+
+const DAY = 24 * 60 * 60 * 1000
+const MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+
+export interface Topics {
+  /** Every change of every captured table; private to the pipeline. */
+  readonly raw: TopicSettings
+  /** The unified entities, governed. */
+  readonly unified: TopicSettings
+  /** What could not be processed: evidence, never the row. */
+  readonly deadLetters: TopicSettings
+}
+
+/** Names begin with the namespace, so that two environments can share a cluster. */
+export function topics(namespace: string): Topics {
+  return {
+    raw: { name: `${namespace}.raw`, cleanup: 'compact', keptMs: 7 * DAY, maxMessageBytes: MAX_MESSAGE_BYTES },
+    unified: { name: `${namespace}.unified`, cleanup: 'compact', keptMs: 7 * DAY, maxMessageBytes: MAX_MESSAGE_BYTES },
+    deadLetters: {
+      name: `${namespace}.dead-letters`,
+      cleanup: 'delete',
+      keptMs: 365 * DAY,
+      maxMessageBytes: MAX_MESSAGE_BYTES,
+    },
+  }
+}
