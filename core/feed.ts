@@ -31,6 +31,13 @@ export async function* map<A, B>(feed: Feed<A>, convert: (item: A) => B | readon
   }
 }
 
+/** As `map`, for a batch at a time: where converting may have to wait. */
+export async function* mapBatches<A, B>(feed: Feed<A>, convert: (items: readonly A[]) => Promise<readonly B[]>): Feed<B> {
+  for await (const batch of feed) {
+    yield { items: batch.items.length === 0 ? [] : await convert(batch.items), ack: () => batch.ack() }
+  }
+}
+
 /** One feed after the other: the snapshot, then the log. */
 export async function* concat<T>(...feeds: readonly Feed<T>[]): Feed<T> {
   for (const feed of feeds) yield* feed

@@ -44,3 +44,6 @@ export interface IncidentChange {
   readonly refusal: PipelineError | null
   readonly absence: Absence | null
 }
+
+/** The version of the rules that make unified rows: it rises with every change of transforms/ or of the policy. */
+export const RULES_VERSION = 1

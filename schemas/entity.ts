@@ -28,6 +28,13 @@ export interface EntityDefinition {
   readonly fields: readonly EntityField[]
 }
 
+const LOGICAL: Readonly<Record<string, FieldType>> = {
+  uuid: 'uuid',
+  date: 'date',
+  'timestamp-micros': 'timestamp',
+  'local-timestamp-micros': 'localTimestamp',
+}
+
 export const ENTITY_DEFINITIONS: Readonly<Record<Entity, EntityDefinition>> = Object.fromEntries(
   ENTITIES.map((entity) => [entity, readDefinition(entity)]),
 ) as Record<Entity, EntityDefinition>
@@ -53,13 +60,6 @@ function readDefinition(entity: Entity): EntityDefinition {
 function readField({ name, type, kind, doc }: AvscField): EntityField {
   const nullable = Array.isArray(type)
   return { name, column: snakeCase(name), type: fieldType(nullable ? type[1] : type), nullable, kind, doc }
-}
-
-const LOGICAL: Readonly<Record<string, FieldType>> = {
-  uuid: 'uuid',
-  date: 'date',
-  'timestamp-micros': 'timestamp',
-  'local-timestamp-micros': 'localTimestamp',
 }
 
 function fieldType(type: unknown): FieldType {

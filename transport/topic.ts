@@ -3,20 +3,10 @@
  * Both pass test/contract/topic.ts.
  */
 import type { Feed, Sink } from '../core/feed.ts'
-import type { Place, Places } from '../core/place.ts'
+import type { Message, Output, Received } from '../core/message.ts'
+import type { Places } from '../core/place.ts'
 
-/** A record as bytes, Confluent-framed; `value` null is a tombstone. */
-export interface Message {
-  readonly partition: number
-  readonly key: Buffer
-  readonly value: Buffer | null
-  /** Milliseconds since the Unix epoch: the source's commit time. */
-  readonly timestampMs: number
-}
-
-export interface Received extends Message {
-  readonly offset: number
-}
+export type { Message, Output, Received }
 
 /** How a topic is made when it is missing. Sizes in bytes, times in milliseconds. */
 export interface TopicSettings {
@@ -42,7 +32,10 @@ export interface ReadOptions {
   assigned?(places: Places, partitions: readonly number[]): void
 }
 
-/** An ordered log in partitions. `write` keeps order per partition and resolves when the records are durable. */
+/**
+ * An ordered log in partitions. `write` keeps order per partition and resolves when the records are durable;
+ * RECORD_TOO_LARGE when one is above the topic's `maxMessageBytes`.
+ */
 export interface Topic extends Sink<Message> {
   readonly name: string
   readonly partitions: number
@@ -52,13 +45,6 @@ export interface Topic extends Sink<Message> {
   tail(partition: number, count: number): Promise<readonly Received[]>
   /** By partition: the first offset still kept, and the offset of the next record. */
   bounds(): Promise<readonly { readonly low: number; readonly high: number }[]>
-}
-
-/** What one processed piece of a partition leaves: records for other topics, and the place behind the piece. */
-export interface Output {
-  readonly partition: number
-  readonly place: Place
-  readonly messages: readonly { readonly topic: string; readonly message: Message }[]
 }
 
 /** Reads a topic and writes others so that outputs and place are committed together, or neither. */

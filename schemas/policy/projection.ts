@@ -3,9 +3,11 @@
  * A field keeps its name where it is cleared; `xPseudonym` and `xLength` stand for what is not; the rest is gone.
  */
 import { createHmac } from 'node:crypto'
+import { PipelineError } from '../../core/error.ts'
 import { ENTITIES, type Entity, type Field, type Fields } from '../../core/incident.ts'
 import { ENTITY_DEFINITIONS, snakeCase, type EntityField } from '../entity.ts'
 import { CLEARANCES, type Output, type Treatment } from './clearance.ts'
+import { violations } from './lineage.ts'
 
 export interface Projection {
   readonly entity: Entity
@@ -19,22 +21,33 @@ export interface Projection {
 
 export type Projections = Readonly<Record<Entity, Projection>>
 
-/** The projection of every entity for one output. `pseudonymKey` keys the HMAC-SHA-256 of pseudonyms. */
+/**
+ * The projection of every entity for one output. `pseudonymKey` keys the HMAC-SHA-256 of pseudonyms.
+ * CONTRACT when a field would show more of a source column than the policy allows.
+ */
 export function projections(output: Output, pseudonymKey: string): Projections {
-  return Object.fromEntries(
-    ENTITIES.map((entity) => [entity, compile(entity, output, pseudonymKey)]),
-  ) as unknown as Projections
+  const broken = violations()
+  if (broken.length > 0) {
+    throw new PipelineError(
+      'CONTRACT',
+      `The unified model breaks the policy of the source columns: ${broken.join('; ')}.`,
+      'Give the field a kind that is protected enough, and list its columns in schemas/policy/lineage.ts.',
+    )
+  }
+  const hash = remembering((clear) => pseudonym(pseudonymKey, clear))
+  return Object.fromEntries(ENTITIES.map((entity) => [entity, compile(entity, output, hash)])) as unknown as Projections
 }
 
 type Step = (value: Fields) => Field
+type Hash = (clear: string) => string
 
-function compile(entity: Entity, output: Output, pseudonymKey: string): Projection {
+function compile(entity: Entity, output: Output, hash: Hash): Projection {
   const definition = ENTITY_DEFINITIONS[entity]
   const kept = definition.fields.flatMap((field) => {
     const treatment = CLEARANCES[output][field.kind]
     return treatment === 'withheld'
       ? []
-      : [{ field: leaving(field, treatment), step: step(field.name, treatment, pseudonymKey) }]
+      : [{ field: leaving(field, treatment), step: step(field.name, treatment, hash) }]
   })
   const steps = kept.map((each) => each.step)
   return {
@@ -60,19 +73,19 @@ function leaving(field: EntityField, treatment: Exclude<Treatment, 'withheld'>):
   }
 }
 
-function step(name: string, treatment: Exclude<Treatment, 'withheld'>, key: string): Step {
+function step(name: string, treatment: Exclude<Treatment, 'withheld'>, hash: Hash): Step {
   switch (treatment) {
     case 'clear':
       return (value) => value[name] ?? null
     case 'pseudonym':
       return (value) => {
         const clear = value[name] ?? null
-        return clear === null ? null : pseudonym(key, String(clear))
+        return clear === null ? null : hash(String(clear))
       }
     case 'length':
       return (value) => {
         const clear = value[name] ?? null
-        return clear === null ? null : [...String(clear)].length
+        return clear === null ? null : characters(String(clear))
       }
   }
 }
@@ -80,4 +93,26 @@ function step(name: string, treatment: Exclude<Treatment, 'withheld'>, key: stri
 /** The same value under the same key has the same pseudonym, in every output and field. */
 export function pseudonym(key: string, clear: string): string {
   return createHmac('sha256', key).update(clear).digest('base64url').slice(0, 22)
+}
+
+const REMEMBERED = 1 << 16
+
+/** The same few usernames and prisoner numbers come again and again, and an HMAC costs more than the rest of a row. */
+function remembering(hash: Hash): Hash {
+  const known = new Map<string, string>()
+  return (clear) => {
+    const found = known.get(clear)
+    if (found !== undefined) return found
+    const made = hash(clear)
+    if (known.size >= REMEMBERED) known.clear()
+    known.set(clear, made)
+    return made
+  }
+}
+
+/** Code points: what PostgreSQL's char_length counts. */
+function characters(text: string): number {
+  let count = 0
+  for (let i = 0; i < text.length; i += (text.codePointAt(i) ?? 0) > 0xffff ? 2 : 1) count += 1
+  return count
 }

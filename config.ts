@@ -1,0 +1,112 @@
+/**
+ * The configuration: environment variables, parsed once. The only file that reads the environment. Each option's name,
+ * default and sentence stand here and are printed by `incidents --help` and `.env.example`.
+ */
+import { z } from 'zod'
+import { PipelineError } from './core/error.ts'
+
+const url = (protocols: readonly string[]) =>
+  z.string().refine((text) => URL.canParse(text) && protocols.includes(new URL(text).protocol), {
+    error: `expected a URL that begins with ${protocols.map((each) => `${each}//`).join(' or ')}`,
+  })
+
+const port = z.coerce.number().int().min(0).max(65_535)
+
+interface Option {
+  readonly schema: z.ZodType
+  /** The default as a person would write it; absent when there is none. */
+  readonly byDefault?: string
+  /** Never printed. */
+  readonly secret?: boolean
+  readonly says: string
+}
+
+export const OPTIONS = {
+  DATABASE_URL: {
+    schema: url(['postgres:', 'postgresql:']).optional(),
+    secret: true,
+    says: 'The incident database: PostgreSQL 15 or later.',
+  },
+  NAMESPACE: {
+    schema: z.string().regex(/^[a-z][a-z0-9_]{0,39}$/, 'expected lower-case letters, digits and underscores, at most 40').default('incidents'),
+    byDefault: 'incidents',
+    says: 'Prefix of topics, consumer groups and transactional ids, and the name of slot and publication.',
+  },
+  STATE_DIR: {
+    schema: z.string().min(1).default('.incidents'),
+    byDefault: '.incidents',
+    says: 'What this process keeps on disk; locked by it.',
+  },
+  KAFKA_BROKERS: {
+    schema: z.string().min(1).optional(),
+    says: 'host:port, separated by commas. Needed by capture, unify and deliver; refused by run.',
+  },
+  KAFKA_PARTITIONS: {
+    schema: z.coerce.number().int().min(1).max(1000).default(6),
+    byDefault: '6',
+    says: 'Partitions of a topic that is made; fixed from then on.',
+  },
+  KAFKA_SSL_CA: { schema: z.string().min(1).optional(), says: "File with the brokers' certificate authority; turns TLS on." },
+  KAFKA_SASL_USERNAME: { schema: z.string().min(1).optional(), says: 'Turns SCRAM-SHA-512 on.' },
+  KAFKA_SASL_PASSWORD: { schema: z.string().min(1).optional(), secret: true, says: 'Its password.' },
+  SCHEMA_REGISTRY_URL: {
+    schema: url(['http:', 'https:']).optional(),
+    says: "A registry with Confluent's API. Needed with KAFKA_BROKERS.",
+  },
+  SCHEMA_REGISTRY_AUTH: { schema: z.string().regex(/^[^:]+:.*$/, 'expected user:password').optional(), secret: true, says: 'user:password.' },
+  DPR_DIR: { schema: z.string().min(1).optional(), byDefault: 'STATE_DIR/dpr', says: "Where DPR's raw zone lies." },
+  ANALYTICS_DIR: { schema: z.string().min(1).optional(), byDefault: 'STATE_DIR/analytics', says: 'Where the DuckDB file and its parquet lie.' },
+  OPERATIONAL_DATABASE_URL: {
+    schema: url(['postgres:', 'postgresql:']).optional(),
+    byDefault: 'DATABASE_URL',
+    secret: true,
+    says: 'The operational store, which the API reads; its tables lie in schema prisons.',
+  },
+  PSEUDONYM_KEY: {
+    schema: z.string().min(16, 'expected at least 16 characters').optional(),
+    secret: true,
+    says: 'Keys the pseudonyms. Needed by run, unify and deliver.',
+  },
+  UNIFY_COMMIT_MS: {
+    schema: z.coerce.number().int().min(1).max(60_000).default(100),
+    byDefault: '100',
+    says: 'How often the governed topics commit, in milliseconds.',
+  },
+  TOPIC_MAX_BYTES: {
+    schema: z.coerce.number().int().min(1 << 20).default(20_000_000_000),
+    byDefault: '20000000000',
+    says: 'How large the embedded topics may grow before the source is left waiting.',
+  },
+  PORT: { schema: port.default(8080), byDefault: '8080', says: 'The API, on 127.0.0.1.' },
+  METRICS_PORT: { schema: port.default(9400), byDefault: '9400', says: 'Metrics, on 127.0.0.1; 0 for none.' },
+  LOG_LEVEL: {
+    schema: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent']).default('info'),
+    byDefault: 'info',
+    says: 'Logs go to stderr as JSON lines.',
+  },
+} as const satisfies Record<string, Option>
+
+type Name = keyof typeof OPTIONS
+export type Config = { readonly [K in Name]: z.infer<(typeof OPTIONS)[K]['schema']> }
+
+/** CONFIG names the variable, what was given (unless it is a secret) and what is accepted. */
+export function parseConfig(environment: Readonly<Record<string, string | undefined>>): Config {
+  const parsed: Record<string, unknown> = {}
+  for (const [name, option] of Object.entries(OPTIONS) as [Name, Option][]) {
+    const given = environment[name] === '' ? undefined : environment[name]
+    const result = option.schema.safeParse(given)
+    if (!result.success) {
+      const shown = option.secret === true ? 'a secret value' : `"${given}"`
+      throw new PipelineError('CONFIG', `${name} is ${shown}: ${result.error.issues[0]?.message ?? 'not accepted'}`, `Set ${name}. ${option.says}`)
+    }
+    parsed[name] = result.data
+  }
+  return Object.freeze(parsed) as Config
+}
+
+/** A value that a command cannot do without. */
+export function required<K extends Name>(config: Config, name: K): NonNullable<Config[K]> {
+  const value = config[name]
+  if (value !== undefined) return value as NonNullable<Config[K]>
+  throw new PipelineError('CONFIG', `${name} is not set`, `Set ${name}. ${OPTIONS[name].says}`)
+}

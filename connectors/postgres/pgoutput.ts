@@ -1,0 +1,204 @@
+/**
+ * pgoutput, protocol version 1: bytes of an XLogData body into one of a closed set of messages. Rows stay undecoded.
+ * https://www.postgresql.org/docs/18/protocol-logicalrep-message-formats.html
+ *
+ *   'w' Int64 start LSN, Int64 WAL end, Int64 clock, then one of
+ *   'B' Int64 commit LSN, Int64 commit time, Int32 xid      'C' Int8, Int64 commit LSN, Int64 end LSN, Int64 commit time
+ *   'R' Int32 oid, schema\0, name\0, Int8 identity, Int16 n, n × (Int8 flags, name\0, Int32 type, Int32 modifier)
+ *   'I' Int32 oid, 'N' tuple      'U' Int32 oid, ['K'|'O' tuple], 'N' tuple      'D' Int32 oid, 'K'|'O' tuple
+ *   'T' Int32 n, Int8 options, n × Int32 oid      'Y' type, 'O' origin, 'M' logical message
+ *   tuple: Int16 n, n × ('n' | 'u' | 't' Int32 length, bytes)
+ */
+import type { Tuple } from '../../core/change.ts'
+import { PipelineError } from '../../core/error.ts'
+import type { Lsn } from '../../core/position.ts'
+import type { Frame } from './replication.ts'
+
+export type WalMessage =
+  | { readonly tag: 'begin'; readonly commitLsn: Lsn; readonly committedAt: number; readonly txId: number }
+  | { readonly tag: 'commit'; readonly commitLsn: Lsn; readonly endLsn: Lsn }
+  | { readonly tag: 'relation'; readonly relation: Relation }
+  | { readonly tag: 'insert'; readonly oid: number; readonly lsn: Lsn; readonly after: Tuple }
+  | { readonly tag: 'update'; readonly oid: number; readonly lsn: Lsn; readonly before: Tuple | null; readonly whole: boolean; readonly after: Tuple }
+  | { readonly tag: 'delete'; readonly oid: number; readonly lsn: Lsn; readonly before: Tuple; readonly whole: boolean }
+  | { readonly tag: 'truncate'; readonly oids: readonly number[]; readonly lsn: Lsn }
+  | { readonly tag: 'message'; readonly prefix: string; readonly lsn: Lsn; readonly transactional: boolean }
+  | { readonly tag: 'type' | 'origin' }
+
+export interface Relation {
+  readonly oid: number
+  readonly schema: string
+  readonly name: string
+  /** d default, n nothing, f full, i index. */
+  readonly identity: string
+  readonly columns: readonly { readonly name: string; readonly oid: number; readonly modifier: number }[]
+}
+
+/** Microseconds between the Unix epoch and PostgreSQL's. */
+const POSTGRES_EPOCH = 946_684_800_000_000
+const XLOG_DATA = 0x77
+
+/** A cursor over one frame: every read is checked against the frame's end. */
+interface Reader {
+  readonly bytes: Buffer
+  readonly end: number
+  at: number
+}
+
+/** The message in a frame; null for a keepalive. MALFORMED_WAL when the bytes are not one. */
+export function decodeFrame(frame: Frame): WalMessage | null {
+  const { bytes, start, end } = frame
+  if (bytes[start] !== XLOG_DATA) {
+    if (bytes[start] === 0x6b) return null
+    throw malformed(frame, 'unknown frame')
+  }
+  const reader: Reader = { bytes, end, at: start + 1 }
+  const lsn = int64(reader)
+  reader.at += 16
+  const message = decodeBody(reader, lsn)
+  if (reader.at !== end) throw malformed(frame, 'bytes left over')
+  return message
+}
+
+function decodeBody(r: Reader, lsn: Lsn): WalMessage {
+  const tag = int8(r)
+  switch (tag) {
+    case 0x49: {
+      const oid = int32(r)
+      expect(r, 0x4e)
+      return { tag: 'insert', oid, lsn, after: tuple(r) }
+    }
+    case 0x55:
+      return update(r, lsn)
+    case 0x44: {
+      const oid = int32(r)
+      const kind = int8(r)
+      if (kind !== 0x4f && kind !== 0x4b) throw malformed(r, 'delete without an old row')
+      return { tag: 'delete', oid, lsn, before: tuple(r), whole: kind === 0x4f }
+    }
+    case 0x42: {
+      const commitLsn = int64(r)
+      return { tag: 'begin', commitLsn, committedAt: time(r), txId: int32(r) }
+    }
+    case 0x43: {
+      int8(r)
+      const commitLsn = int64(r)
+      const endLsn = int64(r)
+      time(r)
+      return { tag: 'commit', commitLsn, endLsn }
+    }
+    case 0x52:
+      return { tag: 'relation', relation: relation(r) }
+    case 0x54: {
+      const count = int32(r)
+      int8(r)
+      return { tag: 'truncate', oids: Array.from({ length: count }, () => int32(r)), lsn }
+    }
+    case 0x4d: {
+      const transactional = int8(r) === 1
+      int64(r)
+      const prefix = text(r)
+      skip(r, int32(r))
+      return { tag: 'message', prefix, lsn, transactional }
+    }
+    case 0x59:
+      int32(r)
+      text(r)
+      text(r)
+      return { tag: 'type' }
+    case 0x4f:
+      int64(r)
+      text(r)
+      return { tag: 'origin' }
+    default:
+      throw malformed(r, 'unknown message')
+  }
+}
+
+function update(r: Reader, lsn: Lsn): WalMessage {
+  const oid = int32(r)
+  const kind = int8(r)
+  if (kind === 0x4e) return { tag: 'update', oid, lsn, before: null, whole: false, after: tuple(r) }
+  if (kind !== 0x4f && kind !== 0x4b) throw malformed(r, 'update of an unknown form')
+  const before = tuple(r)
+  expect(r, 0x4e)
+  return { tag: 'update', oid, lsn, before, whole: kind === 0x4f, after: tuple(r) }
+}
+
+function relation(r: Reader): Relation {
+  const oid = int32(r)
+  const schema = text(r)
+  const name = text(r)
+  const identity = String.fromCharCode(int8(r))
+  const columns = Array.from({ length: int16(r) }, () => {
+    int8(r)
+    return { name: text(r), oid: int32(r), modifier: int32(r) | 0 }
+  })
+  return { oid, schema: schema === '' ? 'pg_catalog' : schema, name, identity, columns }
+}
+
+function tuple(r: Reader): Tuple {
+  const start = r.at
+  const count = int16(r)
+  for (let i = 0; i < count; i++) {
+    const kind = int8(r)
+    if (kind === 0x74) skip(r, int32(r))
+    else if (kind !== 0x6e && kind !== 0x75) throw malformed(r, 'unknown column form')
+  }
+  return { bytes: r.bytes, start, end: r.at }
+}
+
+function need(r: Reader, bytes: number): number {
+  const { at } = r
+  if (at + bytes > r.end) throw malformed(r, 'cut short')
+  r.at = at + bytes
+  return at
+}
+
+function int8(r: Reader): number {
+  return r.bytes[need(r, 1)]!
+}
+
+function int16(r: Reader): number {
+  return r.bytes.readUInt16BE(need(r, 2))
+}
+
+function int32(r: Reader): number {
+  return r.bytes.readUInt32BE(need(r, 4))
+}
+
+function int64(r: Reader): number {
+  const at = need(r, 8)
+  const high = r.bytes.readUInt32BE(at)
+  if (high > 0x1fffff) throw malformed(r, 'an LSN beyond 8 PiB')
+  return high * 0x1_0000_0000 + r.bytes.readUInt32BE(at + 4)
+}
+
+function time(r: Reader): number {
+  return Number(r.bytes.readBigInt64BE(need(r, 8))) + POSTGRES_EPOCH
+}
+
+function skip(r: Reader, bytes: number): void {
+  need(r, bytes)
+}
+
+function text(r: Reader): string {
+  const end = r.bytes.indexOf(0, r.at)
+  if (end === -1 || end >= r.end) throw malformed(r, 'a name without an end')
+  const found = r.bytes.toString('utf8', r.at, end)
+  r.at = end + 1
+  return found
+}
+
+function expect(r: Reader, byte: number): void {
+  if (int8(r) !== byte) throw malformed(r, 'a row without its mark')
+}
+
+function malformed(at: { readonly bytes: Buffer; readonly end: number }, what: string): PipelineError {
+  return new PipelineError(
+    'MALFORMED_WAL',
+    `the replication stream is not pgoutput version 1: ${what}`,
+    'Start capture again; if it comes again, report it with the server version. Nothing was acknowledged.',
+    { cause: new RangeError(`frame ends at byte ${at.end}`) },
+  )
+}

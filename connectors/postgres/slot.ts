@@ -1,0 +1,156 @@
+/** The replication slot: made once, waited for, taken over, and never believed without proof. */
+import type pg from 'pg'
+import { PipelineError } from '../../core/error.ts'
+import { lsnOf, lsnText, parseLsn, type Lsn } from '../../core/position.ts'
+import type { Tail } from '../../core/tail.ts'
+import type { ReplicationConnection } from './replication.ts'
+
+export interface SourceIdentity {
+  readonly systemIdentifier: string
+  readonly timeline: number
+  /** The end of the source's flushed WAL. */
+  readonly flushedTo: Lsn
+  readonly database: string
+}
+
+export interface Slot {
+  readonly name: string
+  /** Where the stream begins: everything before is confirmed, or was there before the slot. */
+  readonly confirmed: Lsn
+  /** The snapshot that ends where the stream begins, as long as the connection that made the slot does nothing else. */
+  readonly exported: string | null
+}
+
+/** How long a slot that another process reads is waited for before its walsender is ended. */
+const TAKEOVER_MS = 5_000
+
+export async function identify(replication: ReplicationConnection): Promise<SourceIdentity> {
+  const [row] = await replication.query('IDENTIFY_SYSTEM')
+  return {
+    systemIdentifier: row?.['systemid'] ?? '',
+    timeline: Number(row?.['timeline'] ?? 0),
+    flushedTo: parseLsn(row?.['xlogpos'] ?? '0/0'),
+    database: row?.['dbname'] ?? '',
+  }
+}
+
+/** The slot, made when neither it nor anything in the raw topic is there. IDENTITY, SLOT_LOST, SLOT_IN_USE, SLOT_LIMIT. */
+export async function ensureSlot(
+  client: pg.Client,
+  replication: ReplicationConnection,
+  name: string,
+  tails: readonly Tail[],
+  warn: (sentence: string) => void,
+): Promise<Slot> {
+  const found = await readSlot(client, name)
+  if (found === null) {
+    if (tails.some((tail) => !tail.empty)) {
+      throw doubt(`slot ${name} does not exist although the raw topic has changes from it: changes may be missing`)
+    }
+    return createSlot(replication, name)
+  }
+  if (found['wal_status'] === 'lost') {
+    throw new PipelineError(
+      'SLOT_LOST',
+      `the server removed WAL that slot ${name} still needed`,
+      'Changes are missing: accept it with `incidents source adopt`, which reads everything again.',
+    )
+  }
+  if (found['active_pid'] !== null) await takeOver(client, name, warn)
+  return { name, confirmed: parseLsn(found['confirmed'] ?? '0/0'), exported: null }
+}
+
+async function readSlot(client: pg.Client, name: string): Promise<Record<string, string | null> | null> {
+  const { rows } = await client.query<Record<string, string | null>>(
+    `SELECT active_pid::text, wal_status, confirmed_flush_lsn::text AS confirmed, plugin, database = current_database() AS here
+     FROM pg_replication_slots WHERE slot_name = $1`,
+    [name],
+  )
+  const [slot] = rows
+  if (slot === undefined) return null
+  if (slot['plugin'] !== 'pgoutput' || slot['here'] !== 't') {
+    throw new PipelineError(
+      'SLOT_IN_USE',
+      `slot ${name} belongs to another database or uses ${slot['plugin'] ?? 'physical replication'}`,
+      'Choose another NAMESPACE, or drop the slot if nobody needs it.',
+    )
+  }
+  return slot
+}
+
+async function createSlot(replication: ReplicationConnection, name: string): Promise<Slot> {
+  try {
+    const [row] = await replication.query(`CREATE_REPLICATION_SLOT "${name}" LOGICAL pgoutput (SNAPSHOT 'export')`)
+    return { name, confirmed: parseLsn(row?.['consistent_point'] ?? '0/0'), exported: row?.['snapshot_name'] ?? null }
+  } catch (cause) {
+    const said = cause instanceof Error ? cause.message : ''
+    throw new PipelineError(
+      'SLOT_LIMIT',
+      `slot ${name} cannot be made: ${said}`,
+      'Raise max_replication_slots, or drop a slot that nobody needs (SELECT * FROM pg_replication_slots).',
+      { cause },
+    )
+  }
+}
+
+async function takeOver(client: pg.Client, name: string, warn: (sentence: string) => void): Promise<void> {
+  const deadline = performance.now() + TAKEOVER_MS
+  while (performance.now() < deadline) {
+    if ((await readSlot(client, name))?.['active_pid'] == null) return
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+  const pid = (await readSlot(client, name))?.['active_pid']
+  if (pid == null) return
+  warn(`slot ${name} is still read by server process ${pid}: ending it`)
+  try {
+    await client.query('SELECT pg_terminate_backend($1::int, 5000)', [pid])
+  } catch (cause) {
+    throw inUse(name, pid, cause)
+  }
+  if ((await readSlot(client, name))?.['active_pid'] != null) throw inUse(name, pid, undefined)
+}
+
+function inUse(name: string, pid: string, cause: unknown): PipelineError {
+  return new PipelineError(
+    'SLOT_IN_USE',
+    `slot ${name} is read by server process ${pid}, which cannot be ended`,
+    `Stop the other capture, or: SELECT pg_terminate_backend(${pid});`,
+    { cause },
+  )
+}
+
+/** IDENTITY unless slot, topic and source are still those that belong together. */
+export function checkIdentity(slot: Slot, source: SourceIdentity, tails: readonly Tail[]): void {
+  const markers = tails.flatMap((tail) => (tail.marker === null ? [] : [tail.marker]))
+  if (markers.length === 0) {
+    if (tails.every((tail) => tail.empty)) return
+    throw doubt('the raw topic has changes but no marker')
+  }
+  if (markers.length < tails.length) throw doubt('a partition of the raw topic has no marker: it was emptied or recreated')
+  for (const marker of markers) {
+    if (marker.systemIdentifier !== source.systemIdentifier) {
+      throw doubt(`the raw topic comes from cluster ${marker.systemIdentifier}, the source is cluster ${source.systemIdentifier}`)
+    }
+    if (marker.timeline !== source.timeline) {
+      throw doubt(`the raw topic comes from timeline ${marker.timeline}, the source is on timeline ${source.timeline}`)
+    }
+  }
+  const newest = Math.max(...markers.map((marker) => lsnOf(marker.position)))
+  if (slot.confirmed > newest) {
+    throw doubt(`slot ${slot.name} is confirmed to ${lsnText(slot.confirmed)}, beyond the newest marker ${lsnText(newest)}`)
+  }
+  for (const tail of tails) {
+    if (tail.height !== '' && lsnOf(tail.height) > source.flushedTo) {
+      throw doubt(`the raw topic reaches ${lsnText(lsnOf(tail.height))}, the source only ${lsnText(source.flushedTo)}`)
+    }
+  }
+}
+
+/** Never go on in doubt. */
+export function doubt(found: string): PipelineError {
+  return new PipelineError(
+    'IDENTITY',
+    found,
+    'Find out what was recreated or restored; `incidents source adopt` accepts the source as it is and reads everything again.',
+  )
+}

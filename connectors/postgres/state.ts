@@ -1,0 +1,95 @@
+/**
+ * What capture keeps in the state directory: the parent index, and how far the first snapshot is. All of it can be made
+ * again: the index from the raw topic, the snapshot by reading it again.
+ */
+import { join } from 'node:path'
+import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import { PipelineError } from '../../core/error.ts'
+import { BEGINNING, type Position } from '../../core/position.ts'
+
+export interface CaptureState {
+  /** Up to where the parent index is whole; '' when it has never been merged. */
+  readonly position: Position
+  findParent(table: string, key: string): string | undefined
+  /** Merges entries (a null reference removes) and records the position, durably. */
+  mergeParents(entries: Iterable<readonly [table: string, key: string, reference: string | null]>, position: Position): void
+  /** Forgets everything: the slot is new, or the index is about to be made again. */
+  reset(): void
+  /** Tables of the first snapshot that are read and durable. */
+  snapshotTables(): ReadonlySet<string>
+  snapshotTable(table: string): void
+  close(): void
+}
+
+const VERSION = 1
+
+/** STATE_VERSION when a newer version of the pipeline wrote it; DISK_FULL, SINK. */
+export function openState(directory: string): CaptureState {
+  const file = join(directory, 'capture.sqlite')
+  const db = new DatabaseSync(file)
+  db.exec('PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=5000')
+  const version = (db.prepare('PRAGMA user_version').get() as { user_version: number }).user_version
+  if (version > VERSION) {
+    throw new PipelineError(
+      'STATE_VERSION',
+      `${file} has format ${version}, this version of the pipeline knows ${VERSION}`,
+      'Run the newer version again, or move the file away: the index is then made again from the raw topic.',
+    )
+  }
+  db.exec(`
+    CREATE TABLE IF NOT EXISTS parent (tab TEXT, key TEXT, reference TEXT NOT NULL, PRIMARY KEY (tab, key)) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS snapshot (tab TEXT PRIMARY KEY) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS position (only INTEGER PRIMARY KEY CHECK (only = 1), value TEXT NOT NULL);
+    PRAGMA user_version=${VERSION};
+  `)
+  const find = db.prepare('SELECT reference FROM parent WHERE tab = ? AND key = ?')
+  const put = db.prepare('INSERT OR REPLACE INTO parent VALUES (?, ?, ?)')
+  const drop = db.prepare('DELETE FROM parent WHERE tab = ? AND key = ?')
+  const setPosition = db.prepare('INSERT OR REPLACE INTO position VALUES (1, ?)')
+  const addTable = db.prepare('INSERT OR IGNORE INTO snapshot VALUES (?)')
+  const found = db.prepare('SELECT value FROM position').get() as { value: string } | undefined
+  let position = (found?.value ?? BEGINNING) as Position
+
+  return {
+    get position() {
+      return position
+    },
+    findParent: (table, key) => (find.get(table, key) as { reference: string } | undefined)?.reference,
+    mergeParents: (entries, to) => {
+      inTransaction(db, file, () => {
+        for (const [table, key, reference] of entries) applyEntry(put, drop, table, key, reference)
+        setPosition.run(to)
+      })
+      position = to
+    },
+    reset: () => {
+      inTransaction(db, file, () => db.exec('DELETE FROM parent; DELETE FROM position; DELETE FROM snapshot'))
+      position = BEGINNING
+    },
+    snapshotTables: () => new Set((db.prepare('SELECT tab FROM snapshot').all() as { tab: string }[]).map((row) => row.tab)),
+    snapshotTable: (table) => inTransaction(db, file, () => addTable.run(table)),
+    close: () => db.close(),
+  }
+}
+
+function applyEntry(put: StatementSync, drop: StatementSync, table: string, key: string, reference: string | null): void {
+  if (reference === null) drop.run(table, key)
+  else put.run(table, key, reference)
+}
+
+function inTransaction(db: DatabaseSync, file: string, work: () => void): void {
+  try {
+    db.exec('BEGIN IMMEDIATE')
+    work()
+    db.exec('COMMIT')
+  } catch (cause) {
+    if (db.isTransaction) db.exec('ROLLBACK')
+    const full = cause instanceof Error && /full/.test(cause.message)
+    throw new PipelineError(
+      full ? 'DISK_FULL' : 'SINK',
+      `${file} cannot be written: ${cause instanceof Error ? cause.message : 'no reason given'}`,
+      'Make room or mend the file system of STATE_DIR; the pipeline goes on where it was.',
+      { cause },
+    )
+  }
+}

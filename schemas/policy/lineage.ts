@@ -1,0 +1,215 @@
+/**
+ * Which source columns each unified field is made of. A field must be at least as protected in every output as each of
+ * these columns, so that no rule carries a value past the policy.
+ */
+import { ENTITIES, type Entity } from '../../core/incident.ts'
+import { ENTITY_DEFINITIONS, type Kind } from '../entity.ts'
+import { CLEARANCES, OUTPUTS, type Treatment } from './clearance.ts'
+import { columnKind } from './columns.ts'
+
+type Fields = Readonly<Record<string, readonly string[]>>
+
+/** Per entity and field: `schema.table.column`; none where the rules write a constant. */
+export const LINEAGE: Readonly<Record<Entity, Fields>> = {
+  Report: {
+    ...identity('public.report.id', 'nomis.incident_cases.incident_case_id'),
+    reference: ['public.report.report_reference', 'nomis.incident_cases.incident_case_id'],
+    systemOfRecord: ['public.report.modified_in'],
+    createdIn: ['public.report.source'],
+    type: ['public.report.type', 'nomis.incident_cases.incident_type'],
+    typeFamily: ['public.report.type', 'nomis.incident_cases.incident_type'],
+    typeRaw: ['public.report.type', 'nomis.incident_cases.incident_type'],
+    status: ['public.report.status', 'nomis.incident_cases.incident_status'],
+    statusRaw: ['public.report.status', 'nomis.incident_cases.incident_status'],
+    ignoreDownstream: ['public.report.status', 'nomis.incident_cases.incident_status'],
+    completed: ['public.report.status', 'nomis.incident_cases.incident_status'],
+    location: ['public.report.location', 'nomis.incident_cases.agy_loc_id'],
+    incidentDateAndTime: [
+      'public.report.incident_date_and_time',
+      'nomis.incident_cases.incident_date',
+      'nomis.incident_cases.incident_time',
+    ],
+    incidentDateAndTimeLocal: [
+      'public.report.incident_date_and_time',
+      'nomis.incident_cases.incident_date',
+      'nomis.incident_cases.incident_time',
+    ],
+    reportedAt: ['public.report.reported_at', 'nomis.incident_cases.report_date', 'nomis.incident_cases.report_time'],
+    reportedAtLocal: [
+      'public.report.reported_at',
+      'nomis.incident_cases.report_date',
+      'nomis.incident_cases.report_time',
+    ],
+    reportedBy: ['public.report.reported_by', 'nomis.incident_cases.staff_username'],
+    title: ['public.report.title', 'nomis.incident_cases.incident_title'],
+    description: ['public.report.description', 'nomis.incident_cases.incident_details'],
+    placeholders: [
+      'public.report.title',
+      'public.report.description',
+      'public.report.reported_by',
+      'public.report.modified_by',
+      'nomis.incident_cases.incident_title',
+      'nomis.incident_cases.incident_details',
+      'nomis.incident_cases.staff_username',
+      'nomis.incident_cases.create_user_id',
+      'nomis.incident_cases.modify_user_id',
+    ],
+    questionSetId: ['public.report.question_set_id', 'nomis.incident_cases.questionnaire_id'],
+    createdAt: ['public.report.created_at', 'nomis.incident_cases.create_datetime'],
+    createdAtLocal: ['public.report.created_at', 'nomis.incident_cases.create_datetime'],
+    modifiedAt: [
+      'public.report.modified_at',
+      'nomis.incident_cases.modify_datetime',
+      'nomis.incident_cases.create_datetime',
+    ],
+    modifiedAtLocal: [
+      'public.report.modified_at',
+      'nomis.incident_cases.modify_datetime',
+      'nomis.incident_cases.create_datetime',
+    ],
+    modifiedBy: [
+      'public.report.modified_by',
+      'nomis.incident_cases.modify_user_id',
+      'nomis.incident_cases.create_user_id',
+    ],
+    staffInvolvementDone: ['public.report.staff_involvement_done'],
+    prisonerInvolvementDone: ['public.report.prisoner_involvement_done'],
+    duplicatedReportId: ['public.report.duplicated_report_id'],
+    lastUserAction: ['public.report.last_user_action'],
+    responsesLocked: ['nomis.incident_cases.response_locked_flag'],
+    followUpDate: ['nomis.incident_cases.follow_up_date'],
+  },
+  PrisonerInvolvement: {
+    ...identity('public.prisoner_involvement.id', ...party('incident_case_id', 'party_seq')),
+    systemOfRecord: [],
+    reportId: ['public.prisoner_involvement.report_id', ...party('incident_case_id')],
+    sequence: ['public.prisoner_involvement.sequence', ...party('party_seq')],
+    prisonerNumber: ['public.prisoner_involvement.prisoner_number', ...party('offender_no')],
+    firstName: ['public.prisoner_involvement.first_name', ...party('first_name')],
+    lastName: ['public.prisoner_involvement.last_name', ...party('last_name')],
+    prisonerRole: ['public.prisoner_involvement.prisoner_role', ...party('participation_role')],
+    prisonerRoleRaw: ['public.prisoner_involvement.prisoner_role', ...party('participation_role')],
+    outcome: ['public.prisoner_involvement.outcome', ...party('outcome_code')],
+    outcomeRaw: ['public.prisoner_involvement.outcome', ...party('outcome_code')],
+    comment: ['public.prisoner_involvement.comment', ...party('comment_text')],
+  },
+  StaffInvolvement: {
+    ...identity('public.staff_involvement.id', ...party('incident_case_id', 'party_seq')),
+    systemOfRecord: [],
+    reportId: ['public.staff_involvement.report_id', ...party('incident_case_id')],
+    sequence: ['public.staff_involvement.sequence', ...party('party_seq')],
+    staffUsername: ['public.staff_involvement.staff_username', ...party('staff_username')],
+    firstName: ['public.staff_involvement.first_name', ...party('first_name')],
+    lastName: ['public.staff_involvement.last_name', ...party('last_name')],
+    staffRole: ['public.staff_involvement.staff_role', ...party('participation_role')],
+    staffRoleRaw: ['public.staff_involvement.staff_role', ...party('participation_role')],
+    comment: ['public.staff_involvement.comment', ...party('comment_text')],
+  },
+  Question: {
+    ...identity(
+      'public.question.id',
+      'nomis.incident_case_questions.incident_case_id',
+      'nomis.incident_case_questions.question_seq',
+    ),
+    systemOfRecord: [],
+    reportId: ['public.question.report_id', 'nomis.incident_case_questions.incident_case_id'],
+    sequence: ['public.question.sequence', 'nomis.incident_case_questions.question_seq'],
+    code: ['public.question.code', 'nomis.incident_case_questions.questionnaire_que_id'],
+    question: ['public.question.question', 'nomis.incident_case_questions.question'],
+    label: ['public.question.label', 'nomis.incident_case_questions.question'],
+    additionalInformation: ['public.question.additional_information'],
+  },
+  Response: {
+    ...identity(
+      'public.response.id',
+      'nomis.incident_case_responses.incident_case_id',
+      'nomis.incident_case_responses.question_seq',
+      'nomis.incident_case_responses.response_seq',
+    ),
+    systemOfRecord: [],
+    questionId: [
+      'public.response.question_id',
+      'nomis.incident_case_responses.incident_case_id',
+      'nomis.incident_case_responses.question_seq',
+    ],
+    sequence: ['public.response.sequence', 'nomis.incident_case_responses.response_seq'],
+    code: ['public.response.code', 'nomis.incident_case_responses.questionnaire_ans_id'],
+    response: ['public.response.response', 'nomis.incident_case_responses.answer'],
+    label: ['public.response.label', 'nomis.incident_case_responses.answer'],
+    responseDate: ['public.response.response_date', 'nomis.incident_case_responses.response_date'],
+    additionalInformation: [
+      'public.response.additional_information',
+      'nomis.incident_case_responses.response_comment_text',
+    ],
+    recordedBy: ['public.response.recorded_by', 'nomis.incident_case_responses.recorded_by'],
+    recordedAt: ['public.response.recorded_at', 'nomis.incident_case_responses.create_datetime'],
+    recordedAtLocal: ['public.response.recorded_at', 'nomis.incident_case_responses.create_datetime'],
+  },
+  StatusChange: {
+    ...identity('public.status_history.id', 'nomis.incident_cases.incident_case_id'),
+    systemOfRecord: [],
+    reportId: ['public.status_history.report_id', 'nomis.incident_cases.incident_case_id'],
+    status: ['public.status_history.status', 'nomis.incident_cases.incident_status'],
+    statusRaw: ['public.status_history.status', 'nomis.incident_cases.incident_status'],
+    changedAt: [
+      'public.status_history.changed_at',
+      'nomis.incident_cases.report_date',
+      'nomis.incident_cases.report_time',
+    ],
+    changedAtLocal: [
+      'public.status_history.changed_at',
+      'nomis.incident_cases.report_date',
+      'nomis.incident_cases.report_time',
+    ],
+    changedBy: ['public.status_history.changed_by', 'nomis.incident_cases.staff_username'],
+    synthetic: [],
+  },
+}
+
+/** Fields that are less protected than what they are made of, each with the reason why that is safe. */
+export const DECLASSIFIED: Readonly<Partial<Record<Entity, Readonly<Record<string, string>>>>> = {
+  Report: { placeholders: 'One bit that says only that a fixed word stood in for an absent value.' },
+}
+
+const TREATMENTS: readonly Treatment[] = ['clear', 'pseudonym', 'length', 'withheld']
+
+/** What breaks the policy, one sentence each; none when every field may leave as its kind says. */
+export function violations(): string[] {
+  return ENTITIES.flatMap((entity) =>
+    ENTITY_DEFINITIONS[entity].fields.flatMap(({ name, kind }) => {
+      if (DECLASSIFIED[entity]?.[name] !== undefined) return []
+      const columns = LINEAGE[entity][name]
+      if (columns === undefined) return [`${entity}.${name} has no lineage`]
+      return columns.filter((column) => exposes(kind, column)).map((column) => `${entity}.${name} exposes ${column}`)
+    }),
+  )
+}
+
+/** Whether a field of this kind shows in some output more of the column than the column's own kind would. */
+function exposes(kind: Kind, column: string): boolean {
+  const source = kindOf(column)
+  if (source === undefined) return true
+  return OUTPUTS.some(
+    (output) => TREATMENTS.indexOf(CLEARANCES[output][kind]) < TREATMENTS.indexOf(CLEARANCES[output][source]),
+  )
+}
+
+function kindOf(path: string): Kind | undefined {
+  const [schema = '', table = '', column = ''] = path.split('.')
+  return columnKind(schema, table, column)
+}
+
+/** Fields that every entity makes of the source row's key; `reference` is the route to the incident. */
+function identity(...key: readonly string[]): Fields {
+  return {
+    id: key,
+    sourceKey: key,
+    reference: ['public.report.report_reference', 'nomis.incident_cases.incident_case_id'],
+    source: [],
+    sourceTable: [],
+  }
+}
+
+function party(...columns: readonly string[]): string[] {
+  return columns.map((column) => `nomis.incident_case_parties.${column}`)
+}

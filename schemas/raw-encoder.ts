@@ -1,0 +1,300 @@
+/**
+ * Changes as capture makes them into records of the raw topic: from pgoutput's tuples straight to Avro bytes, with no
+ * object for a row or a column. Bytes depend on the replication frames alone, schema ids aside.
+ */
+import { createHash } from 'node:crypto'
+import { image, tableName, type Change, type Marker, type RowChange, type Table, type Tuple } from '../core/change.ts'
+import { PipelineError } from '../core/error.ts'
+import type { Message } from '../core/message.ts'
+import { putAscii, putLong, putText } from './avro-bytes.ts'
+import { pgType, type TextWriter } from './pg-types.ts'
+import { envelopeSchema, keySchema, markerKeySchema, markerSchema, recordNamespace } from './raw-schema.ts'
+import { subjectName, type Registry } from './registry.ts'
+
+export interface RawEncoder {
+  /** One record a change, in order. CONTRACT or REGISTRY when a table's schema cannot be registered. */
+  encode(changes: readonly Change<Tuple>[]): Promise<Message[]>
+}
+
+export interface RawEncoderOptions {
+  readonly registry: Registry
+  readonly topic: string
+  readonly namespace: string
+  /** The source database's name, as Debezium's envelope has it. */
+  readonly database: string
+}
+
+interface TableEncoder {
+  readonly table: Table
+  readonly widened: ReadonlySet<string>
+  readonly envelopeId: number
+  readonly keyId: number
+  readonly writers: readonly TextWriter[]
+  /** The key's columns by their place in the row. */
+  readonly keyColumns: readonly number[]
+  /** Source's fields up to ts_ms, and from db to table. */
+  readonly sourceHead: Buffer
+  readonly sourceTail: Buffer
+}
+
+/** A value that its column's Avro type cannot hold: the column takes text from here on. */
+interface Widening {
+  readonly column: string
+}
+
+const SLAB = 1 << 20
+
+export function rawEncoder({ registry, topic, namespace, database }: RawEncoderOptions): RawEncoder {
+  const encoders = new Map<Table, TableEncoder>()
+  const widened = new Map<string, Set<string>>()
+  let markerIds: { readonly value: number; readonly key: number } | null = null
+  let slab = Buffer.allocUnsafeSlow(SLAB)
+  let at = 0
+  let starts = new Int32Array(64)
+  let ends = new Int32Array(64)
+
+  async function tableEncoder(table: Table): Promise<TableEncoder> {
+    const wide = widened.get(tableName(table)) ?? new Set()
+    const name = recordNamespace(namespace, table)
+    const [envelopeId, keyId] = await Promise.all([
+      registry.register(subjectName(topic, `${name}.Envelope`), envelopeSchema(namespace, table, wide), 'BACKWARD_TRANSITIVE'),
+      registry.register(subjectName(topic, `${name}.Key`), keySchema(namespace, table), 'BACKWARD_TRANSITIVE'),
+    ])
+    const encoder: TableEncoder = {
+      table,
+      widened: new Set(wide),
+      envelopeId,
+      keyId,
+      writers: table.columns.map((column) => pgType(column.oid).write),
+      keyColumns: table.key.map((key) => table.columns.findIndex((column) => column.name === key)),
+      sourceHead: ascii('1', 'postgresql', namespace),
+      sourceTail: ascii(database, table.schema, table.name),
+    }
+    encoders.set(table, encoder)
+    return encoder
+  }
+
+  async function markers(): Promise<{ value: number; key: number }> {
+    const [value, key] = await Promise.all([
+      registry.register(subjectName(topic, `${namespace}.Marker`), markerSchema(namespace), 'BACKWARD_TRANSITIVE'),
+      registry.register(subjectName(topic, `${namespace}.MarkerKey`), markerKeySchema(namespace), 'BACKWARD_TRANSITIVE'),
+    ])
+    return { value, key }
+  }
+
+  function reserve(bytes: number): void {
+    if (slab.length - at >= bytes) return
+    slab = Buffer.allocUnsafeSlow(Math.max(SLAB, bytes))
+    at = 0
+  }
+
+  function frame(id: number): number {
+    slab[at] = 0
+    slab.writeUInt32BE(id, at + 1)
+    return at + 5
+  }
+
+  /** Notes where each column's text lies; -1 for a null. */
+  function locate(table: Table, tuple: Tuple): void {
+    const { bytes, start, end } = tuple
+    const count = bytes.readUInt16BE(start)
+    if (count !== table.columns.length) throw malformedTuple(table)
+    if (count > starts.length) {
+      starts = new Int32Array(count)
+      ends = new Int32Array(count)
+    }
+    let p = start + 2
+    for (let i = 0; i < count; i++) {
+      const kind = bytes[p++]
+      if (kind === 0x6e) {
+        starts[i] = -1
+        continue
+      }
+      if (kind !== 0x74 || p + 4 > end) throw malformedTuple(table)
+      const length = bytes.readUInt32BE(p)
+      p += 4
+      starts[i] = p
+      p += length
+      if (p > end) throw malformedTuple(table)
+      ends[i] = p
+    }
+  }
+
+  function putRow(encoder: TableEncoder, tuple: Tuple, q: number): number {
+    const { writers, table, widened: wide } = encoder
+    for (let i = 0; i < writers.length; i++) {
+      const start = starts[i]!
+      if (start === -1) {
+        slab[q++] = 0
+        continue
+      }
+      slab[q] = 2
+      const next = writers[i]!(slab, q + 1, tuple.bytes, start, ends[i]!)
+      if (next !== -1) {
+        q = next
+        continue
+      }
+      const { name } = table.columns[i]!
+      if (!wide.has(name)) throw { column: name } satisfies Widening
+      slab[q] = 4
+      q = putLong(slab, q + 1, ends[i]! - start)
+      q += tuple.bytes.copy(slab, q, start, ends[i])
+    }
+    return q
+  }
+
+  function putImage(encoder: TableEncoder, tuple: Tuple | null, q: number): number {
+    if (tuple === null) {
+      slab[q] = 0
+      return q + 1
+    }
+    slab[q] = 2
+    locate(encoder.table, tuple)
+    return putRow(encoder, tuple, q + 1)
+  }
+
+  function putCommon(change: Change<Tuple>, q: number): number {
+    q = putAscii(slab, q, change.position)
+    q = putLong(slab, q, change.lsn)
+    q = putAscii(slab, q, change.streamedTo)
+    q = putLong(slab, q, change.committedAt)
+    q = putLong(slab, q, change.txId)
+    slab[q] = change.lastInTransaction ? 1 : 0
+    return q + 1
+  }
+
+  function encodeRow(encoder: TableEncoder, change: RowChange<Tuple>): Message {
+    const { table } = encoder
+    const { before, after } = change
+    const main = image(change)
+    const images = (before === null ? 0 : before.end - before.start) + (after === null ? 0 : after.end - after.start)
+    reserve(2 * images + 40 * table.columns.length + 1024 + 3 * (main.end - main.start))
+    const timestampMs = Math.floor(change.committedAt / 1000)
+    const start = at
+    let q = frame(encoder.envelopeId)
+    q = putImage(encoder, before, q)
+    q = putImage(encoder, after, q)
+    q += encoder.sourceHead.copy(slab, q)
+    q = putLong(slab, q, timestampMs)
+    if (change.op === 'r') {
+      slab[q] = 2
+      q = putAscii(slab, q + 1, 'true')
+    } else slab[q++] = 0
+    q += encoder.sourceTail.copy(slab, q)
+    slab[q] = 2
+    q = putLong(slab, q + 1, change.txId)
+    slab[q] = 2
+    q = putLong(slab, q + 1, change.lsn)
+    q = putAscii(slab, q, change.op)
+    slab[q] = 2
+    q = putLong(slab, q + 1, timestampMs)
+    q = putCommon(change, q)
+    if (change.reference === null) slab[q++] = 0
+    else {
+      slab[q] = 2
+      q = putText(slab, q + 1, change.reference)
+    }
+    const value = slab.subarray(start, q)
+    at = q
+    return { partition: change.partition, key: encodeKey(encoder, main), value, timestampMs }
+  }
+
+  function encodeKey(encoder: TableEncoder, tuple: Tuple): Buffer {
+    const { keyColumns, writers, table } = encoder
+    const start = at
+    let q = frame(encoder.keyId)
+    if (keyColumns.length === 0) {
+      const hash = createHash('sha256').update(tuple.bytes.subarray(tuple.start, tuple.end)).digest()
+      q = putLong(slab, q, hash.length)
+      q += hash.copy(slab, q)
+    } else {
+      locate(table, tuple)
+      for (const i of keyColumns) {
+        if (starts[i] === -1) throw malformedTuple(table)
+        q = writers[i]!(slab, q, tuple.bytes, starts[i]!, ends[i]!)
+        if (q === -1) {
+          throw new PipelineError(
+            'VALUE_RANGE',
+            `a key column of ${tableName(table)} holds a value that no Avro number can`,
+            `Give ${tableName(table)} a key without infinite dates, or leave the table out of the publication.`,
+          )
+        }
+      }
+    }
+    at = q
+    return slab.subarray(start, q)
+  }
+
+  function encodeMarker(ids: { value: number; key: number }, marker: Marker): Message {
+    reserve(1024)
+    const start = at
+    let q = frame(ids.value)
+    q = putAscii(slab, q, 'm')
+    q = putText(slab, q, marker.slot)
+    q = putAscii(slab, q, marker.systemIdentifier)
+    q = putLong(slab, q, marker.timeline)
+    slab[q++] = marker.snapshotDone ? 1 : 0
+    q = putCommon(marker, q)
+    const value = slab.subarray(start, q)
+    at = q
+    const keyStart = at
+    at = putLong(slab, frame(ids.key), marker.partition)
+    const timestampMs = Math.floor(marker.committedAt / 1000)
+    return { partition: marker.partition, key: slab.subarray(keyStart, at), value, timestampMs }
+  }
+
+  async function encodeChange(change: RowChange<Tuple>): Promise<Message> {
+    const encoder = encoders.get(change.table) ?? (await tableEncoder(change.table))
+    const begun = at
+    try {
+      return encodeRow(encoder, change)
+    } catch (thrown) {
+      if (!isWidening(thrown)) throw thrown
+      at = begun
+      const name = tableName(change.table)
+      widened.set(name, new Set([...(widened.get(name) ?? []), thrown.column]))
+      encoders.delete(change.table)
+      return encodeChange(change)
+    }
+  }
+
+  return {
+    encode: async (changes) => {
+      const messages: Message[] = []
+      for (const change of changes) {
+        if (change.op === 'm') {
+          markerIds ??= await markers()
+          messages.push(encodeMarker(markerIds, change))
+          continue
+        }
+        const encoder = encoders.get(change.table)
+        const begun = at
+        try {
+          messages.push(encoder === undefined ? await encodeChange(change) : encodeRow(encoder, change))
+        } catch (thrown) {
+          if (!isWidening(thrown)) throw thrown
+          at = begun
+          messages.push(await encodeChange(change))
+        }
+      }
+      return messages
+    },
+  }
+}
+
+function isWidening(thrown: unknown): thrown is Widening {
+  return typeof thrown === 'object' && thrown !== null && 'column' in thrown && !(thrown instanceof Error)
+}
+
+function ascii(...texts: string[]): Buffer {
+  const out = Buffer.alloc(texts.reduce((sum, text) => sum + Buffer.byteLength(text) + 5, 0))
+  return out.subarray(0, texts.reduce((at, text) => putText(out, at, text), 0))
+}
+
+function malformedTuple(table: Table): PipelineError {
+  return new PipelineError(
+    'MALFORMED_WAL',
+    `a tuple of ${tableName(table)} does not have the ${table.columns.length} columns of its relation`,
+    'Start capture again; if it comes again, take the table out of the publication and report it with the server version.',
+  )
+}

@@ -1,0 +1,140 @@
+/**
+ * What analysts open while the pipeline runs: `incidents.duckdb`, a file of its own with views over the parquet files
+ * and the recent rows as tables. It is made aside and swapped in by a rename, from one snapshot of the store between
+ * two of its transactions, so nobody sees half of one.
+ */
+import { renameSync, rmSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import type { DuckDBConnection } from '@duckdb/node-api'
+import { ENTITIES } from '../core/incident.ts'
+import type { Projection, Projections } from '../schemas/policy/projection.ts'
+import { makeDurable } from './analytics-durable.ts'
+import { fieldColumns, historyColumns, LAYOUT, LINEAGE, literal, names, rowColumns } from './analytics-layout.ts'
+
+export const PUBLISHED_FILE = 'incidents.duckdb'
+
+/** Makes and swaps in a copy of the store's committed state. Resolves to its size in bytes. */
+export async function publishCopy(
+  connection: DuckDBConnection,
+  directory: string,
+  projections: Projections,
+): Promise<number> {
+  const path = join(directory, PUBLISHED_FILE)
+  const next = `${path}.next`
+  removeDatabase(next)
+  await connection.run(`ATTACH ${literal(next)} AS publication`)
+  try {
+    await connection.run('USE publication; BEGIN')
+    for (const entity of ENTITIES) await copyEntity(connection, projections[entity])
+    await connection.run(describe(projections))
+    await connection.run('COMMIT')
+  } catch (error) {
+    await connection.run('ROLLBACK').catch(() => {})
+    await connection.run('USE store; DETACH publication').catch(() => {})
+    throw error
+  }
+  await connection.run('USE store; CHECKPOINT publication; DETACH publication')
+  await makeDurable(next)
+  // An analyst who opened the old copy for writing leaves a log beside it, which would not fit the new one.
+  rmSync(`${path}.wal`, { force: true })
+  renameSync(next, path)
+  await makeDurable(directory)
+  return statSync(path).size
+}
+
+function removeDatabase(path: string): void {
+  rmSync(path, { force: true })
+  rmSync(`${path}.wal`, { force: true })
+}
+
+async function copyEntity(connection: DuckDBConnection, projection: Projection): Promise<void> {
+  const { table } = projection
+  const listed = await connection.runAndReadAll(
+    `SELECT kind, path FROM store.file WHERE table_name = ${literal(table)} AND replaced_at IS NULL ORDER BY last_seq`,
+  )
+  const files = listed.getRows() as [string, string][]
+  const ofKind = (kind: string): string[] => files.filter((file) => file[0] === kind).map((file) => file[1])
+  await connection.run(entityTables(projection, ofKind('latest')))
+  await connection.run(entityViews(projection, ofKind('history'), ofKind('latest')))
+}
+
+/** Without a file of the newest rows the store's history is whole, and so are its rows; with one, what changed since. */
+function entityTables({ table }: Projection, latest: readonly string[]): string {
+  const changed = latest.length === 0 ? '' : `AND id IN (SELECT id FROM store.history_${table})`
+  return `
+    CREATE TABLE recent_history_${table} AS FROM store.history_${table};
+    CREATE TABLE recent_${table} AS FROM store.row_${table} WHERE NOT deleted ${changed}`
+}
+
+function entityViews(projection: Projection, history: readonly string[], latest: readonly string[]): string {
+  const { table } = projection
+  const changes = names(historyColumns(projection))
+  const rows = names(rowColumns(projection).slice(0, -1))
+  const older = history.length === 0 ? '' : `UNION ALL SELECT ${changes} FROM read_parquet(${list(history)})`
+  const unchanged =
+    latest.length === 0
+      ? ''
+      : `UNION ALL SELECT ${rows} FROM read_parquet(${list(latest)})
+         WHERE id NOT IN (SELECT id FROM recent_history_${table})`
+  const fields = names([...fieldColumns(projection), ...LINEAGE])
+  return `
+    CREATE VIEW history_${table} AS SELECT ${changes} FROM recent_history_${table} ${older};
+    COMMENT ON VIEW history_${table} IS 'Every change of both models, once.';
+    CREATE VIEW latest_${table} AS SELECT ${rows} FROM recent_${table} ${unchanged};
+    COMMENT ON VIEW latest_${table} IS 'The newest state of every row that exists, of both models.';
+    CREATE VIEW temporal_${table} AS ${temporal(table, fields)};
+    COMMENT ON VIEW temporal_${table} IS
+      'Every state of every row with the time it held (UTC): mojap_start_datetime <= t AND mojap_end_datetime > t.';
+    CREATE MACRO ${table}_as_of(moment) AS TABLE
+      SELECT * FROM temporal_${table} WHERE mojap_start_datetime <= moment AND mojap_end_datetime > moment;
+    ${currentView(table)};
+    COMMENT ON VIEW current_${table} IS
+      'The newest state of every row that exists; where an incident has a DPS report, the DPS rows only.'`
+}
+
+/** The Report comes first in ENTITIES, so that the others may name its view. */
+function currentView(table: string): string {
+  return `
+    CREATE VIEW current_${table} AS
+    SELECT * FROM latest_${table}
+    WHERE source = 'DPS' OR reference NOT IN (SELECT reference FROM latest_report WHERE source = 'DPS')`
+}
+
+/**
+ * Commit times may step back where positions rise, so a state starts no earlier than those before it; states that one
+ * transaction replaced held for no time and are left out.
+ */
+function temporal(table: string, fields: string): string {
+  return `
+    SELECT ${fields},
+      started AS mojap_start_datetime,
+      coalesce(ended, TIMESTAMPTZ '2999-01-01 00:00:00+00') AS mojap_end_datetime,
+      ended IS NULL AS mojap_current_record
+    FROM (
+      SELECT *, lead(started) OVER (PARTITION BY id ORDER BY position) AS ended
+      FROM (
+        SELECT *, max(committed_at) OVER (PARTITION BY id ORDER BY position ROWS UNBOUNDED PRECEDING) AS started
+        FROM history_${table}))
+    WHERE NOT deleted AND (ended IS NULL OR started < ended)`
+}
+
+/** What the copy says of itself. */
+function describe(projections: Projections): string {
+  const dictionary = ENTITIES.flatMap((entity) =>
+    [...fieldColumns(projections[entity]), ...LINEAGE].map(
+      ({ name, type, doc }) =>
+        `(${literal(projections[entity].table)}, ${literal(name)}, ${literal(type)}, ${literal(doc)})`,
+    ),
+  )
+  return `
+    CREATE TABLE place AS FROM store.place;
+    CREATE TABLE incomplete AS
+      SELECT source_table, source_key, reference, code, position FROM store.incomplete WHERE NOT healed;
+    CREATE TABLE publication AS SELECT now() AS published_at, ${LAYOUT} AS layout;
+    CREATE TABLE dictionary (entity VARCHAR, column_name VARCHAR, column_type VARCHAR, description VARCHAR);
+    INSERT INTO dictionary VALUES ${dictionary.join(', ')}`
+}
+
+function list(paths: readonly string[]): string {
+  return `[${paths.map(literal).join(', ')}]`
+}

@@ -1,0 +1,255 @@
+/**
+ * The rows of a flush, held in DuckDB until they become parquet: one table for each folder of the raw zone.
+ *
+ * A row read outside the stream is an `L` while the first snapshot lasts and an `R` afterwards. What becomes of it is
+ * only known at the flush: an `L` is a row of a load file unless one of that key is there already; then it is an `R`,
+ * and an `R` is an update, or nothing when a newer state of the row has been seen.
+ */
+import { DuckDBInstance, type DuckDBAppender, type DuckDBConnection } from '@duckdb/node-api'
+import type { Row, Value } from '../core/change.ts'
+import type { Field } from '../core/incident.ts'
+import type { Position } from '../core/position.ts'
+import { literal, parquetExpression, quoted, type DprColumn } from './dpr-raw-columns.ts'
+import type { DprTable } from './dpr-raw-contracts.ts'
+
+export type StagedOp = 'I' | 'U' | 'D' | 'L' | 'R'
+
+/** What stands beside a row's own columns. */
+export interface RowMeta {
+  readonly op: StagedOp
+  readonly timestamp: string
+  readonly checkpoint: string
+  readonly position: Position
+}
+
+export interface StagingOptions {
+  /** Where DuckDB may put what exceeds its memory. */
+  readonly spillDirectory: string
+  /** DuckDB's memory, e.g. `512MB`. */
+  readonly memoryLimit: string
+  readonly threads: number
+}
+
+/** One folder's part of a flush. */
+export interface Staged {
+  readonly table: DprTable
+  /** What its rows cost in the topic. */
+  bytes: number
+  rows: number
+  /** The highest position among its rows, and the lowest of those that came behind a higher one. */
+  newest: Position
+  doubtful: Position | null
+  /** Whether there are `L` rows, `R` rows. */
+  loads: boolean
+  reads: boolean
+}
+
+/** What a flush is compared with. */
+export interface Known {
+  /** Parquet files with keys and positions of what was published, complete from the position on. */
+  journals(from: Position): readonly string[]
+  /** The folder's load files. */
+  readonly loadFiles: readonly string[]
+}
+
+export interface StagedCounts {
+  readonly loads: number
+  readonly inserts: number
+  readonly updates: number
+  readonly deletes: number
+}
+
+export interface Staging {
+  /** The folder's rows of this flush; `newest` is the highest position that it already holds. */
+  table(table: DprTable, newest: Position): Promise<Staged>
+  addRow(staged: Staged, meta: RowMeta, row: Row): void
+  addValues(staged: Staged, meta: RowMeta, values: readonly Field[]): void
+  tables(): readonly Staged[]
+  /**
+   * Decides what each row becomes: drops what is older than what arrived before it, here or in the journals, and tells
+   * loads from updates by the load files. Returns what is left.
+   */
+  settle(staged: Staged, known: Known): Promise<StagedCounts>
+  /** Writes the load rows, or all others, in `parts` files of about equal length. */
+  writeParquet(staged: Staged, which: 'loads' | 'changes', files: readonly string[], rows: number): Promise<void>
+  /** Writes key and position of every row. */
+  writeJournal(file: string): Promise<void>
+  /** Forgets all rows. */
+  clear(): Promise<void>
+  close(): void
+}
+
+export async function openStaging(options: StagingOptions): Promise<Staging> {
+  const instance = await DuckDBInstance.create(':memory:', {
+    memory_limit: options.memoryLimit,
+    threads: String(options.threads),
+    temp_directory: options.spillDirectory,
+    TimeZone: 'UTC',
+  })
+  const connection = await instance.connect()
+  return staging(instance, connection)
+}
+
+function staging(instance: DuckDBInstance, connection: DuckDBConnection): Staging {
+  const held = new Map<string, Staged>()
+  const appenders = new Map<Staged, DuckDBAppender>()
+
+  const run = async (sql: string): Promise<void> => void (await connection.run(sql))
+
+  async function begin(table: DprTable, newest: Position): Promise<Staged> {
+    const name = stagedName(table)
+    const columns = table.columns.map((column) => `${quoted(column.name)} ${column.staged}`)
+    await run(`CREATE OR REPLACE TABLE ${quoted(name)} (${[...META_COLUMNS, ...columns].join(', ')})`)
+    const staged: Staged = { table, bytes: 0, rows: 0, newest, doubtful: null, loads: false, reads: false }
+    held.set(name, staged)
+    appenders.set(staged, await connection.createAppender(name))
+    return staged
+  }
+
+  /** Everything appended is in the table from here on. */
+  function seal(staged: Staged): void {
+    appenders.get(staged)?.closeSync()
+    appenders.delete(staged)
+  }
+
+  function addMeta(staged: Staged, meta: RowMeta): DuckDBAppender {
+    staged.rows += 1
+    if (meta.op === 'L') staged.loads = true
+    else if (meta.op === 'R') staged.reads = true
+    else if (meta.position < staged.newest && meta.position < (staged.doubtful ?? staged.newest)) {
+      staged.doubtful = meta.position
+    }
+    if (meta.position > staged.newest) staged.newest = meta.position
+    const appender = appenders.get(staged)!
+    appender.appendVarchar(meta.op)
+    appender.appendVarchar(meta.timestamp)
+    appender.appendVarchar(meta.checkpoint)
+    appender.appendVarchar(meta.position)
+    return appender
+  }
+
+  return {
+    table: async (table, newest) => {
+      const staged = held.get(stagedName(table))
+      if (staged !== undefined && appenders.has(staged)) return staged
+      return begin(table, newest)
+    },
+    addRow: (staged, meta, row) => {
+      const appender = addMeta(staged, meta)
+      for (const column of staged.table.columns) append(appender, column, row[column.name])
+      appender.endRow()
+    },
+    addValues: (staged, meta, values) => {
+      const appender = addMeta(staged, meta)
+      const { columns } = staged.table
+      for (let i = 0; i < columns.length; i++) append(appender, columns[i]!, values[i])
+      appender.endRow()
+    },
+    tables: () => [...held.values()].filter((each) => each.rows > 0),
+
+    settle: async (staged, known) => {
+      seal(staged)
+      const name = quoted(stagedName(staged.table))
+      if (staged.loads) await run(demoteRepeatedLoads(staged, known.loadFiles))
+      const oldest = await oldestInDoubt(connection, staged)
+      if (oldest !== null) await run(dropStale(staged, known.journals(oldest)))
+      const rows = await connection.runAndReadAll(`SELECT op, count(*)::INTEGER FROM ${name} GROUP BY ALL`)
+      const counts = new Map(rows.getRows() as [StagedOp, number][])
+      const count = (op: StagedOp): number => counts.get(op) ?? 0
+      return { loads: count('L'), inserts: count('I'), updates: count('U') + count('R'), deletes: count('D') }
+    },
+
+    writeParquet: async (staged, which, files, rows) => {
+      const name = quoted(stagedName(staged.table))
+      const columns = staged.table.columns.map(parquetExpression)
+      const picked = which === 'loads' ? `op = 'L'` : `op <> 'L'`
+      const marks =
+        which === 'loads' ? [`'I' AS "Op"`, `'' AS checkpoint_col`] : [`replace(op, 'R', 'U') AS "Op"`, 'checkpoint_col']
+      const select = [marks[0]!, ...columns, '_timestamp', marks[1]!].join(', ')
+      const length = Math.ceil(rows / files.length)
+      for (const [part, file] of files.entries()) {
+        const window = files.length === 1 ? '' : ` LIMIT ${length} OFFSET ${part * length}`
+        await run(
+          `COPY (SELECT ${select} FROM ${name} WHERE ${picked}${window}) TO ${literal(file)} (FORMAT parquet, COMPRESSION snappy)`,
+        )
+      }
+    },
+
+    writeJournal: async (file) => {
+      const parts = [...held.values()]
+        .filter((each) => each.rows > 0)
+        .map(({ table }) => {
+          const name = stagedName(table)
+          return `SELECT ${literal(name)} AS name, ${keyExpression(table)} AS key, position FROM ${quoted(name)}`
+        })
+      await run(`COPY (${parts.join(' UNION ALL ')}) TO ${literal(file)} (FORMAT parquet, COMPRESSION snappy)`)
+    },
+
+    clear: async () => {
+      for (const staged of held.values()) {
+        seal(staged)
+        await run(`DROP TABLE IF EXISTS ${quoted(stagedName(staged.table))}`)
+      }
+      held.clear()
+    },
+    close: () => {
+      for (const appender of appenders.values()) appender.closeSync()
+      connection.closeSync()
+      instance.closeSync()
+    },
+  }
+}
+
+const META_COLUMNS = ['op VARCHAR', '_timestamp VARCHAR', 'checkpoint_col VARCHAR', 'position VARCHAR']
+
+function append(appender: DuckDBAppender, column: DprColumn, value: Value | undefined): void {
+  if (value === null || value === undefined) appender.appendNull()
+  else column.append(appender, value)
+}
+
+/** `source/table`: how a folder is called in the state and in the journals. */
+export function stagedName({ source, table }: Pick<DprTable, 'source' | 'table'>): string {
+  return `${source}/${table}`
+}
+
+/** The primary key as one text: U+001F can be in no key that the policy calls one. */
+function keyExpression(table: DprTable): string {
+  const parts = table.columns.filter((column) => column.key).map((column) => `${quoted(column.name)}::VARCHAR`)
+  return parts.length === 1 ? parts[0]! : `concat_ws(chr(31), ${parts.join(', ')})`
+}
+
+function demoteRepeatedLoads({ table }: Staged, loadFiles: readonly string[]): string {
+  const name = quoted(stagedName(table))
+  const key = keyExpression(table)
+  const first = `SELECT min(rowid) FROM ${name} WHERE op = 'L' GROUP BY ${key}`
+  const loaded =
+    loadFiles.length === 0 ? '' : ` OR ${key} IN (SELECT ${key} FROM read_parquet([${loadFiles.map(literal).join(', ')}]))`
+  return `UPDATE ${name} SET op = 'R' WHERE op = 'L' AND (rowid NOT IN (${first})${loaded})`
+}
+
+/** The lowest position of the rows that may be older than what arrived before them. */
+async function oldestInDoubt(connection: DuckDBConnection, staged: Staged): Promise<Position | null> {
+  if (!staged.loads && !staged.reads) return staged.doubtful
+  const name = quoted(stagedName(staged.table))
+  const rows = await connection.runAndReadAll(`SELECT min(position) FROM ${name} WHERE op = 'R'`)
+  const read = rows.getRows()[0]![0] as Position | null
+  if (read === null || staged.doubtful === null) return read ?? staged.doubtful
+  return read < staged.doubtful ? read : staged.doubtful
+}
+
+/** Row by row: is there one of the same key that arrived before and is not older? Loads are exempt: DPR applies them first. */
+function dropStale(staged: Staged, journals: readonly string[]): string {
+  const name = stagedName(staged.table)
+  const key = keyExpression(staged.table)
+  const here = `SELECT ${key} AS key, position, rowid AS at FROM ${quoted(name)}`
+  const before =
+    journals.length === 0
+      ? ''
+      : ` UNION ALL SELECT key, position, -1 FROM read_parquet([${journals.map(literal).join(', ')}]) AS j
+          WHERE name = ${literal(name)} AND key IN (SELECT ${key} FROM ${quoted(name)})`
+  return `DELETE FROM ${quoted(name)} WHERE op <> 'L' AND rowid IN (
+    SELECT at FROM (SELECT at, position, max(position) OVER (
+      PARTITION BY key ORDER BY at ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS seen
+      FROM (${here}${before})) WHERE seen >= position)`
+}
+

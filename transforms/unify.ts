@@ -1,0 +1,78 @@
+/** What a Change means in the unified model: total, pure, one row at a time. */
+import { image, tableName, type Change, type Row, type RowChange } from '../core/change.ts'
+import { PipelineError } from '../core/error.ts'
+import type { Absence, EntityRow, IncidentChange } from '../core/incident.ts'
+import { cells } from './cells.ts'
+import { DPS_RULES } from './dps.ts'
+import { isCopyOfDps, NOMIS_RULES } from './nomis.ts'
+import type { Rule } from './rule.ts'
+
+export { RULES_VERSION } from '../core/incident.ts'
+
+const RULES: readonly Rule[] = [...DPS_RULES, ...NOMIS_RULES]
+
+/** The source tables, as `schema.table`, whose rows are in the unified model. */
+export const UNIFIED_TABLES: readonly string[] = RULES.map((rule) => rule.table)
+
+const ruleByTable = new Map(RULES.map((rule) => [rule.table, rule]))
+
+const NONE: readonly EntityRow[] = []
+
+/**
+ * Maps one Change; never throws. An unknown code (UNKNOWN_CODE), a value that the unified model cannot hold
+ * (VALUE_RANGE) and a row without incident (NO_INCIDENT) are refusals. An update deletes what the row before made and
+ * the row after does not; a delete carries what the row before made. A row before that cannot be mapped made nothing.
+ */
+export function unify(change: Change): IncidentChange {
+  if (change.op === 'm') return outcome(change, NONE, null, null)
+  const rule = ruleByTable.get(tableName(change.table))
+  if (rule === undefined) return outcome(change, NONE, null, 'not-unified')
+  if (change.table.schema === 'nomis' && isCopyOfDps(image(change))) return outcome(change, NONE, null, 'copy-of-dps')
+  if (change.after === null) return outcome(change, deletes(mapped(rule, change, change.before).rows), null, null)
+
+  const { rows, refusal } = mapped(rule, change, change.after)
+  if (refusal !== null || !mayMoveIds(rule, change.before, change.after)) return outcome(change, rows, refusal, null)
+  const gone = mapped(rule, change, change.before).rows.filter((row) => !rows.some((other) => sameRow(row, other)))
+  return outcome(change, [...deletes(gone), ...rows], null, null)
+}
+
+interface Mapped {
+  readonly rows: readonly EntityRow[]
+  readonly refusal: PipelineError | null
+}
+
+function mapped(rule: Rule, change: RowChange, row: Row | null): Mapped {
+  if (row === null) return { rows: NONE, refusal: null }
+  try {
+    return { rows: rule.map(cells(change, row)), refusal: null }
+  } catch (error) {
+    if (error instanceof PipelineError) return { rows: NONE, refusal: error }
+    throw error
+  }
+}
+
+/** Whether an update can have taken rows away: ids are made of the key, entities of what splits the table. */
+function mayMoveIds(rule: Rule, before: Row | null, after: Row): boolean {
+  if (before === null) return false
+  if (rule.splitBy !== null && ((before[rule.splitBy] ?? null) === null) !== ((after[rule.splitBy] ?? null) === null)) {
+    return true
+  }
+  return rule.key.some((column) => before[column] !== after[column])
+}
+
+function sameRow(a: EntityRow, b: EntityRow): boolean {
+  return a.entity === b.entity && a.id === b.id
+}
+
+function deletes(rows: readonly EntityRow[]): EntityRow[] {
+  return rows.map((row) => ({ ...row, op: 'delete' }))
+}
+
+function outcome(
+  change: Change,
+  rows: readonly EntityRow[],
+  refusal: PipelineError | null,
+  absence: Absence | null,
+): IncidentChange {
+  return { change, rows, refusal, absence }
+}

@@ -1,0 +1,32 @@
+/** The raw topic as its readers see it: Changes, each once, in whole transactions. */
+import type { Change } from '../core/change.ts'
+import { mapBatches, type Feed } from '../core/feed.ts'
+import type { Places } from '../core/place.ts'
+import { BEGINNING } from '../core/position.ts'
+import { wholeTransactions } from '../core/transactions.ts'
+import type { RawDecoder } from '../schemas/raw-decoder.ts'
+import type { Received, ReadOptions } from './topic.ts'
+
+/** A transaction that is larger is handed on in pieces. */
+const TRANSACTION_BYTES = 32 << 20
+
+/** `open` is `topic.read`, or a processor's: told the callback by which each assignment resets what is held. */
+export function changeFeed(
+  open: (assigned: NonNullable<ReadOptions['assigned']>) => Feed<Received>,
+  decoder: RawDecoder,
+): Feed<Change> {
+  let restart = (_partition: number, _height: ReturnType<typeof heightOf>): void => {}
+  const records = open((places, partitions) => {
+    for (const partition of partitions) restart(partition, heightOf(places, partition))
+  })
+  const whole = wholeTransactions(
+    mapBatches(records, (items) => decoder.decode(items)),
+    TRANSACTION_BYTES,
+  )
+  restart = whole.restart
+  return whole.feed
+}
+
+function heightOf(places: Places, partition: number) {
+  return places.get(partition)?.height ?? BEGINNING
+}

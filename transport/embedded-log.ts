@@ -1,0 +1,105 @@
+/** Appending to and reading from the logs of the topic file. */
+import type { SQLOutputValue } from 'node:sqlite'
+import { LOG_SPAN, type TopicFile } from './embedded-file.ts'
+import type { Message, Received } from './topic.ts'
+
+/** One partition of one topic. This process is the only writer, so `next` is kept in memory. */
+export interface Log {
+  readonly id: number
+  readonly topic: string
+  readonly partition: number
+  next: number
+  cleaned: number
+}
+
+export interface Logs {
+  /** A topic's logs by partition; none when it does not exist. */
+  of(topic: string): Log[]
+  /** Inside a transaction. */
+  create(topic: string, partitions: number): void
+  /** Inside a transaction; the logs' `next` moves with `commit`, once the transaction is through. */
+  append(logs: readonly Log[], messages: readonly Message[]): { commit(): void }
+  /** Records from an offset on until they reach `maxBytes`: at least one when there is one. */
+  page(log: Log, from: number, maxBytes: number): { readonly records: Received[]; readonly bytes: number }
+  last(log: Log, count: number): Received[]
+  /** The first offset still kept; `next` when the log is empty. */
+  low(log: Log): number
+}
+
+type Column = SQLOutputValue
+
+export function openLogs(file: TopicFile): Logs {
+  const { db } = file
+  const find = db.prepare('SELECT id, topic, partition, next, cleaned FROM log WHERE topic = ? ORDER BY partition')
+  const make = db.prepare('INSERT INTO log (topic, partition, next, cleaned) VALUES (?, ?, 0, 0)')
+  const insert = db.prepare('INSERT INTO record (id, time, key, value) VALUES (?, ?, ?, ?)')
+  const advance = db.prepare('UPDATE log SET next = ? WHERE id = ?')
+  const forward = db.prepare('SELECT id, time, key, value FROM record WHERE id >= ? AND id < ? ORDER BY id')
+  const backward = db.prepare(
+    'SELECT id, time, key, value FROM record WHERE id >= ? AND id < ? ORDER BY id DESC LIMIT ?',
+  )
+  const lowest = db.prepare('SELECT min(id) AS id FROM record WHERE id >= ? AND id < ?')
+  forward.setReturnArrays(true)
+  backward.setReturnArrays(true)
+
+  return {
+    of: (topic) => file.guard(() => find.all(topic)) as unknown as Log[],
+    create: (topic, partitions) => {
+      for (let partition = 0; partition < partitions; partition++) make.run(topic, partition)
+    },
+    append: (logs, messages) => {
+      const next = logs.map((log) => log.next)
+      for (const { partition, key, value, timestampMs } of messages) {
+        const log = logs[partition]
+        if (log === undefined) throw new RangeError(`partition ${partition} of ${logs.length}`)
+        insert.run(log.id * LOG_SPAN + next[partition]!, timestampMs, key, value)
+        next[partition]! += 1
+      }
+      for (const log of logs) if (next[log.partition] !== log.next) advance.run(next[log.partition]!, log.id)
+      return {
+        commit: () => {
+          for (const log of logs) log.next = next[log.partition]!
+        },
+      }
+    },
+    page: (log, from, maxBytes) =>
+      file.guard(() => {
+        const records: Received[] = []
+        let bytes = 0
+        const base = log.id * LOG_SPAN
+        for (const row of forward.iterate(base + from, base + log.next) as Iterable<unknown>) {
+          const record = received(log, row as Column[])
+          records.push(record)
+          bytes += record.key.length + (record.value?.length ?? 0)
+          if (bytes >= maxBytes) break
+        }
+        return { records, bytes }
+      }),
+    last: (log, count) =>
+      file.guard(() => {
+        const base = log.id * LOG_SPAN
+        const rows = backward.all(base, base + log.next, count) as unknown as Column[][]
+        return rows.reverse().map((row) => received(log, row))
+      }),
+    low: (log) =>
+      file.guard(() => {
+        const base = log.id * LOG_SPAN
+        const first = lowest.get(base, base + log.next)!['id'] as number | null
+        return first === null ? log.next : first - base
+      }),
+  }
+}
+
+function received(log: Log, [id, time, key, value]: Column[]): Received {
+  return {
+    partition: log.partition,
+    offset: (id as number) - log.id * LOG_SPAN,
+    key: buffer(key as Uint8Array),
+    value: value === null ? null : buffer(value as Uint8Array),
+    timestampMs: time as number,
+  }
+}
+
+function buffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
