@@ -72,6 +72,16 @@ export const OPTIONS = {
     byDefault: '100',
     says: 'How often the governed topics commit, in milliseconds.',
   },
+  DPR_FLUSH_MS: {
+    schema: z.coerce.number().int().min(1).max(600_000).default(10_000),
+    byDefault: '10000',
+    says: "How long a change may wait for its file in DPR's raw zone, in milliseconds.",
+  },
+  ANALYTICS_PUBLISH_MS: {
+    schema: z.coerce.number().int().min(100).max(30_000).default(10_000),
+    byDefault: '10000',
+    says: 'How far the DuckDB file that analysts open may be behind, in milliseconds.',
+  },
   TOPIC_MAX_BYTES: {
     schema: z.coerce.number().int().min(1 << 20).default(20_000_000_000),
     byDefault: '20000000000',

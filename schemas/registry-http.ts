@@ -59,7 +59,7 @@ export function httpRegistry(options: RegistryOptions): Registry {
     const level = await once(levels, `${wanted} ${subject}`, () => settle(subject, wanted))
     const registered = await ask(
       () =>
-        client.register(schema as Parameters<typeof client.register>[0], {
+        client.register(schema as unknown as Parameters<typeof client.register>[0], {
           subject,
           compatibility: level as COMPATIBILITY,
           updateConfig: false,

@@ -106,7 +106,8 @@ export function contractDifferences(published: Contract, now: Contract): string[
   const other = now.fields.flatMap((field) => {
     const was = before.get(field.name)
     if (was === undefined) return [`${field.name} is new`]
-    if (was.key !== field.key) return [`${field.name} is ${field.key === undefined ? 'no longer' : 'now'} part of the key`]
+    if (was.key !== field.key)
+      return [`${field.name} is ${field.key === undefined ? 'no longer' : 'now'} part of the key`]
     if (typeText(was.type) === typeText(field.type)) return []
     return [`${field.name} was ${typeText(was.type)} and is ${typeText(field.type)}`]
   })

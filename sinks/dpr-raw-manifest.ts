@@ -97,10 +97,7 @@ export interface Journal {
 /** A place in a flush where a test may make it fail. */
 export type Step = 'staged' | 'entered' | 'linked' | 'published'
 
-export interface ManifestOptions {
-  readonly directory: string
-  readonly onStep?: (step: Step) => void
-}
+type OnStep = (step: Step) => void
 
 /** Older entries are evidence only, and this many are enough of it: a day of ten-second flushes. */
 const KEPT_ENTRIES = 10_000
@@ -111,8 +108,7 @@ const EMPTY: SinkState = { stamp: 0, horizon: BEGINNING, partitions: {}, tables:
  * Opens the manifest for writing: completes what the last writer left open and shuts that writer out.
  * SINK_FOREIGN when the raw zone holds files that no manifest knows, or another writer keeps winning.
  */
-export async function openManifest(options: ManifestOptions): Promise<Manifest> {
-  const { directory } = options
+export async function openManifest(directory: string, onStep?: OnStep): Promise<Manifest> {
   for (const folder of ['raw', 'manifest/entries', 'manifest/staging', 'manifest/journal']) {
     await mkdir(join(directory, folder), { recursive: true })
   }
@@ -123,16 +119,22 @@ export async function openManifest(options: ManifestOptions): Promise<Manifest> 
     if (!(await writeEntry(directory, last + 1, { files: [], offsets: {}, state }))) continue
     await rm(join(directory, 'manifest/staging'), { recursive: true, force: true })
     await mkdir(join(directory, 'manifest/staging'))
-    return manifest(options, last + 1, state, await listJournals(directory))
+    return manifest({ directory, sequence: last + 1, state, journals: await listJournals(directory), onStep })
   }
   throw anotherWriter(directory)
 }
 
-function manifest(options: ManifestOptions, opened: number, start: SinkState, found: Journal[]): Manifest {
-  const { directory, onStep } = options
-  let sequence = opened
-  let state = start
-  let journals = found
+interface Opened {
+  readonly directory: string
+  readonly sequence: number
+  readonly state: SinkState
+  readonly journals: readonly Journal[]
+  readonly onStep: OnStep | undefined
+}
+
+function manifest(opened: Opened): Manifest {
+  const { directory, onStep } = opened
+  let { sequence, state, journals } = opened
 
   async function commit({ files, offsets, state: after, dropped }: Flush): Promise<void> {
     const next = sequence + 1
@@ -204,7 +206,7 @@ async function publish(
   directory: string,
   sequence: number,
   files: readonly StagedFile[],
-  onStep?: (step: Step) => void,
+  onStep?: OnStep,
 ): Promise<void> {
   if (files.length === 0) return
   const staging = stagingFolder(directory, sequence)

@@ -5,10 +5,11 @@
  * only known at the flush: an `L` is a row of a load file unless one of that key is there already; then it is an `R`,
  * and an `R` is an update, or nothing when a newer state of the row has been seen.
  */
+import { rm } from 'node:fs/promises'
 import { DuckDBInstance, type DuckDBAppender, type DuckDBConnection } from '@duckdb/node-api'
 import type { Row, Value } from '../core/change.ts'
 import type { Field } from '../core/incident.ts'
-import type { Position } from '../core/position.ts'
+import { BEGINNING, type Position } from '../core/position.ts'
 import { literal, parquetExpression, quoted, type DprColumn } from './dpr-raw-columns.ts'
 import type { DprTable } from './dpr-raw-contracts.ts'
 
@@ -65,6 +66,8 @@ export interface Staging {
   addRow(staged: Staged, meta: RowMeta, row: Row): void
   addValues(staged: Staged, meta: RowMeta, values: readonly Field[]): void
   tables(): readonly Staged[]
+  /** The highest position of all rows of this flush. */
+  newest(): Position
   /**
    * Decides what each row becomes: drops what is older than what arrived before it, here or in the journals, and tells
    * loads from updates by the load files. Returns what is left.
@@ -80,6 +83,7 @@ export interface Staging {
 }
 
 export async function openStaging(options: StagingOptions): Promise<Staging> {
+  await rm(options.spillDirectory, { recursive: true, force: true })
   const instance = await DuckDBInstance.create(':memory:', {
     memory_limit: options.memoryLimit,
     threads: String(options.threads),
@@ -93,6 +97,7 @@ export async function openStaging(options: StagingOptions): Promise<Staging> {
 function staging(instance: DuckDBInstance, connection: DuckDBConnection): Staging {
   const held = new Map<string, Staged>()
   const appenders = new Map<Staged, DuckDBAppender>()
+  let highest = BEGINNING
 
   const run = async (sql: string): Promise<void> => void (await connection.run(sql))
 
@@ -120,6 +125,7 @@ function staging(instance: DuckDBInstance, connection: DuckDBConnection): Stagin
       staged.doubtful = meta.position
     }
     if (meta.position > staged.newest) staged.newest = meta.position
+    if (meta.position > highest) highest = meta.position
     const appender = appenders.get(staged)!
     appender.appendVarchar(meta.op)
     appender.appendVarchar(meta.timestamp)
@@ -146,6 +152,7 @@ function staging(instance: DuckDBInstance, connection: DuckDBConnection): Stagin
       appender.endRow()
     },
     tables: () => [...held.values()].filter((each) => each.rows > 0),
+    newest: () => highest,
 
     settle: async (staged, known) => {
       seal(staged)
@@ -164,7 +171,9 @@ function staging(instance: DuckDBInstance, connection: DuckDBConnection): Stagin
       const columns = staged.table.columns.map(parquetExpression)
       const picked = which === 'loads' ? `op = 'L'` : `op <> 'L'`
       const marks =
-        which === 'loads' ? [`'I' AS "Op"`, `'' AS checkpoint_col`] : [`replace(op, 'R', 'U') AS "Op"`, 'checkpoint_col']
+        which === 'loads'
+          ? [`'I' AS "Op"`, `'' AS checkpoint_col`]
+          : [`replace(op, 'R', 'U') AS "Op"`, 'checkpoint_col']
       const select = [marks[0]!, ...columns, '_timestamp', marks[1]!].join(', ')
       const length = Math.ceil(rows / files.length)
       for (const [part, file] of files.entries()) {
@@ -191,6 +200,7 @@ function staging(instance: DuckDBInstance, connection: DuckDBConnection): Stagin
         await run(`DROP TABLE IF EXISTS ${quoted(stagedName(staged.table))}`)
       }
       held.clear()
+      highest = BEGINNING
     },
     close: () => {
       for (const appender of appenders.values()) appender.closeSync()
@@ -223,7 +233,9 @@ function demoteRepeatedLoads({ table }: Staged, loadFiles: readonly string[]): s
   const key = keyExpression(table)
   const first = `SELECT min(rowid) FROM ${name} WHERE op = 'L' GROUP BY ${key}`
   const loaded =
-    loadFiles.length === 0 ? '' : ` OR ${key} IN (SELECT ${key} FROM read_parquet([${loadFiles.map(literal).join(', ')}]))`
+    loadFiles.length === 0
+      ? ''
+      : ` OR ${key} IN (SELECT ${key} FROM read_parquet([${loadFiles.map(literal).join(', ')}]))`
   return `UPDATE ${name} SET op = 'R' WHERE op = 'L' AND (rowid NOT IN (${first})${loaded})`
 }
 
@@ -252,4 +264,3 @@ function dropStale(staged: Staged, journals: readonly string[]): string {
       PARTITION BY key ORDER BY at ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS seen
       FROM (${here}${before})) WHERE seen >= position)`
 }
-

@@ -46,11 +46,25 @@ function beforeStandardTime(text: string, local: string): LondonTime | null {
   return { instant: `${isoSeconds(ms + MEAN_TIME_BEHIND_MS)}${local.slice(19)}Z`, local }
 }
 
-/** A wall date as PostgreSQL writes it, `2024-07-01`; null when it is infinite or outside the years 0001–9999. */
+const DATE = /^(?!0000)\d{4}-\d\d-\d\d(?: [\d:.]+)?$/
+
+/**
+ * The date of PostgreSQL's text of a date or a timestamp, `2024-07-01`; null when it is infinite or outside the years
+ * 0001–9999.
+ */
 export function calendarDate(text: string): string | null {
-  const date = text.slice(0, 10)
-  if (!/^(?!0000)\d{4}-\d\d-\d\d(?: [\d:.]+)?$/.test(text)) return null
-  return wallClock(date) === null ? null : date
+  return DATE.test(text) && exists(text.slice(0, 10)) ? text.slice(0, 10) : null
+}
+
+const existing = new Map<string, boolean>()
+
+function exists(date: string): boolean {
+  const known = existing.get(date)
+  if (known !== undefined) return known
+  if (existing.size >= DAYS_KEPT) existing.clear()
+  const found = wallClock(date) !== null
+  existing.set(date, found)
+  return found
 }
 
 /** By date: the UTC date and hour of each of its wall hours. Since 1847 London changes its clock on full hours only. */

@@ -21,7 +21,7 @@ export interface Pruner {
   prune(topics: Iterable<Pruned>, signal: AbortSignal): Promise<number>
 }
 
-export function pruner(file: TopicFile, places: Pick<GroupPlaces, 'hindmost'>): Pruner {
+export function pruner(file: TopicFile, places: Pick<GroupPlaces, 'hindmost' | 'flush'>): Pruner {
   const { db } = file
   const scan = db.prepare(
     'SELECT id, time, key, value IS NULL AS tombstone FROM record WHERE id >= ? AND id < ? ORDER BY id LIMIT ?',
@@ -79,6 +79,7 @@ export function pruner(file: TopicFile, places: Pick<GroupPlaces, 'hindmost'>): 
 
   return {
     prune: async (topics, signal) => {
+      places.flush()
       let gone = 0
       for (const { settings, logs } of topics) {
         const step = settings.cleanup === 'compact' ? compact : expire

@@ -5,8 +5,8 @@ import { PipelineError } from '../core/error.ts'
 const POLL_MS = 200
 
 export interface Room {
-  /** Resolves when so many bytes fit, in the order of the calls. TOPIC_FULL when they never can. */
-  make(bytes: number): Promise<void>
+  /** Runs `work`, which needs so many bytes, once they fit, in the order of the calls. TOPIC_FULL when they never can. */
+  take(bytes: number, work: () => void): Promise<void>
   /** Since when somebody waits (milliseconds since the Unix epoch); null when nobody does. */
   fullSince(): number | null
 }
@@ -25,14 +25,14 @@ export function room({ path, maxBytes, used, prune, signal }: RoomOptions): Room
   let waiting = 0
   let since: number | null = null
 
-  async function wait(bytes: number): Promise<void> {
-    while (used() + bytes > maxBytes) {
+  async function wait(bytes: number, work: () => void): Promise<void> {
+    while (!signal.aborted && used() + bytes > maxBytes) {
       since ??= Date.now()
-      if (signal.aborted) throw full(`${path} was closed while a write waited for room`)
-      await prune()
-      if (used() + bytes > maxBytes) await setTimeout(POLL_MS, undefined, { signal }).catch(() => {})
+      if ((await prune()) === 0) await setTimeout(POLL_MS, undefined, { signal }).catch(() => {})
     }
     since = null
+    if (signal.aborted) throw full(`${path} was closed while a write waited for room`)
+    work()
   }
 
   function full(message: string): PipelineError {
@@ -44,15 +44,16 @@ export function room({ path, maxBytes, used, prune, signal }: RoomOptions): Room
   }
 
   return {
-    make: (bytes) => {
-      if (bytes > maxBytes) {
-        return Promise.reject(full(`${path} may hold ${maxBytes} bytes, but one write has ${bytes}`))
+    take: async (bytes, work) => {
+      if (bytes > maxBytes) throw full(`${path} may hold ${maxBytes} bytes, but one write has ${bytes}`)
+      if (waiting === 0 && used() + bytes <= maxBytes) {
+        work()
+        return
       }
-      if (waiting === 0 && used() + bytes <= maxBytes) return Promise.resolve()
       waiting += 1
-      const mine = queue.then(() => wait(bytes)).finally(() => (waiting -= 1))
+      const mine = queue.then(() => wait(bytes, work)).finally(() => (waiting -= 1))
       queue = mine.catch(() => {})
-      return mine
+      await mine
     },
     fullSince: () => since,
   }

@@ -124,8 +124,9 @@ export async function embeddedTransport(options: EmbeddedOptions): Promise<Embed
       write: async (messages) => {
         if (messages.length === 0) return
         const bytes = checkSizes(settings, messages)
-        if (settings.cleanup === 'compact') await space.make(bytes)
-        write(settings, logs, messages)
+        const append = (): void => write(settings, logs, messages)
+        if (settings.cleanup === 'compact') await space.take(bytes, append)
+        else append()
         await setImmediate() // a writer in a loop leaves others their turn
       },
       read: (given) =>

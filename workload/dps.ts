@@ -9,6 +9,8 @@ export interface NewReport {
   readonly incident: Incident
   /** Set on a report that was taken over from NOMIS: its questionnaire and the system that changed it last. */
   readonly migrated: { readonly questionnaireId: number; readonly modifiedIn: 'DPS' | 'NOMIS' } | null
+  /** The report that this one repeats. */
+  readonly original: { readonly id: string; readonly reference: string } | null
 }
 
 /** Inserts reports with all their children; a table at a time, parents first. */
@@ -37,7 +39,7 @@ export async function insertReports(writer: Writer, reports: readonly NewReport[
   )
   await writer.insert(
     'public.correction_request',
-    each(({ corrections, location }, { id, migrated }) =>
+    each(({ corrections, location }, { id, migrated, original }) =>
       corrections.map((correction, i) => ({
         report_id: id,
         description_of_change: correction.text,
@@ -46,7 +48,7 @@ export async function insertReports(writer: Writer, reports: readonly NewReport[
         sequence: i,
         location: correction.userType === 'REPORTING_OFFICER' ? location : null,
         user_action: migrated === null ? correction.userAction : null,
-        original_report_reference: correction.originalReference,
+        original_report_reference: correction.userAction === 'MARK_DUPLICATE' ? (original?.reference ?? null) : null,
         user_type: migrated === null ? correction.userType : null,
       })),
     ),
@@ -207,7 +209,7 @@ export function staffRow(report: string, sequence: number, part: StaffPart): obj
   }
 }
 
-function reportRow({ id, reference, incident, migrated }: NewReport): object {
+function reportRow({ id, reference, incident, migrated, original }: NewReport): object {
   return {
     id,
     report_reference: reference,
@@ -227,7 +229,7 @@ function reportRow({ id, reference, incident, migrated }: NewReport): object {
     modified_in: migrated?.modifiedIn ?? 'DPS',
     staff_involvement_done: migrated !== null || incident.status !== 'DRAFT',
     prisoner_involvement_done: migrated !== null || incident.status !== 'DRAFT',
-    duplicated_report_id: null,
+    duplicated_report_id: original?.id ?? null,
     last_user_action: migrated === null ? incident.lastUserAction : null,
   }
 }
@@ -272,7 +274,7 @@ const READ_REPORT = `
       FROM public.staff_involvement WHERE report_id = r.id),
     'corrections', (SELECT coalesce(json_agg(json_build_object(
         'text', description_of_change, 'at', correction_requested_at, 'by', correction_requested_by,
-        'userAction', user_action, 'userType', user_type, 'originalReference', original_report_reference)
+        'userAction', user_action, 'userType', user_type)
         ORDER BY sequence, id), '[]')
       FROM public.correction_request WHERE report_id = r.id),
     'addenda', (SELECT coalesce(json_agg(json_build_object(

@@ -70,7 +70,6 @@ export interface Correction {
   readonly by: string
   readonly userAction: string | null
   readonly userType: string | null
-  readonly originalReference: string | null
 }
 
 export interface Addendum {
@@ -220,7 +219,7 @@ function statusPath(random: Random, reported: number, before: number): StatusPat
     steps.push({ status: to, at, by })
     lastUserAction = action
     if (random.chance(0.6)) {
-      corrections.push({ text: sentences(random, 1), at, by, userAction: action, userType, originalReference: null })
+      corrections.push({ text: sentences(random, 1), at, by, userAction: action, userType })
     } else lastUserAction = null
   }
   return { steps, corrections, lastUserAction }

@@ -18,73 +18,77 @@ export interface NewCase {
   readonly status: string
 }
 
+/** How long a NOMIS code can be. */
+const CODE = 12
+
 /** Questionnaire ids by NOMIS type code. */
 export type Questionnaires = ReadonlyMap<string, number>
 
-/** The questionnaires of all types with their questions and answers: made where the database has none of that code. */
+/** The questionnaires of all types with their questions and answers: made where the database has none of them. */
 export async function ensureQuestionnaires(writer: Writer): Promise<Questionnaires> {
-  const found = await readQuestionnaires(writer)
-  const missing = QUESTION_SETS.filter((set) => !found.has(set.code))
-  if (missing.length === 0) return found
-  return writer.transaction(async () => {
-    const [newest] = await writer.read<{ id: string }>(
-      'SELECT greatest(coalesce(max(questionnaire_id), 0), 1000) AS id FROM nomis.questionnaires',
-    )
-    const first = Number(newest!.id) + 1
-    const stamp = { create_datetime: '2005-01-01T00:00:00', create_user_id: 'SYSTEM' }
+  const [questionnaires, questions, answers] = [
+    await readQuestionnaires(writer),
+    await readIds(writer, 'nomis.questionnaire_questions', 'questionnaire_que_id'),
+    await readIds(writer, 'nomis.questionnaire_answers', 'questionnaire_ans_id'),
+  ]
+  const sets = QUESTION_SETS.filter((set) => !questionnaires.has(set.code))
+  const allQuestions = QUESTION_SETS.flatMap((set) => set.questions.map((question, i) => ({ set, question, i })))
+  const newQuestions = allQuestions.filter(({ question }) => !questions.has(question.id))
+  const newAnswers = allQuestions.flatMap(({ set, question, i }) =>
+    question.answers
+      .map((answer, j) => ({ answer, j, question, next: set.questions[i + 1]?.id ?? null }))
+      .filter(({ answer }) => !answers.has(answer.id)),
+  )
+  if (sets.length + newQuestions.length + newAnswers.length === 0) return questionnaires
+
+  const stamp = { create_datetime: '2005-01-01T00:00:00', create_user_id: 'SYSTEM' }
+  const first = Math.max(1_000, ...questionnaires.values()) + 1
+  const all = new Map([...questionnaires, ...sets.map((set, i) => [set.code, first + i] as const)])
+  await writer.transaction(async () => {
     await writer.insert(
       'nomis.questionnaires',
-      missing.map((set) => ({
-        questionnaire_id: first + set.index,
+      sets.map((set) => ({
+        questionnaire_id: all.get(set.code),
         questionnaire_category: 'IR_TYPE',
         code: set.code,
+        active_flag: 'Y',
         description: set.type,
         list_seq: set.index + 1,
-        active_flag: 'Y',
         ...stamp,
       })),
     )
-    await writer.upsert(
+    await writer.insert(
       'nomis.questionnaire_questions',
-      ['questionnaire_que_id'],
-      missing.flatMap((set) =>
-        set.questions.map((question, i) => ({
-          questionnaire_que_id: question.id,
-          questionnaire_id: first + set.index,
-          que_seq: i + 1,
-          description: question.text,
-          list_seq: i + 1,
-          active_flag: 'Y',
-          multiple_answer_flag: question.multiple ? 'Y' : 'N',
-          ...stamp,
-        })),
-      ),
+      newQuestions.map(({ set, question, i }) => ({
+        questionnaire_que_id: question.id,
+        questionnaire_id: all.get(set.code),
+        que_seq: i + 1,
+        description: question.text,
+        list_seq: i + 1,
+        active_flag: 'Y',
+        multiple_answer_flag: question.multiple ? 'Y' : 'N',
+        ...stamp,
+      })),
     )
-    await writer.upsert(
+    await writer.insert(
       'nomis.questionnaire_answers',
-      ['questionnaire_ans_id'],
-      missing.flatMap((set) =>
-        set.questions.flatMap((question, i) =>
-          question.answers.map((answer, j) => ({
-            questionnaire_ans_id: answer.id,
-            questionnaire_que_id: question.id,
-            next_questionnaire_que_id: set.questions[i + 1]?.id ?? null,
-            ans_seq: j + 1,
-            description: answer.text,
-            list_seq: j + 1,
-            active_flag: 'Y',
-            date_required_flag: answer.asksDate ? 'Y' : 'N',
-            comment_required_flag: answer.asksComment ? 'Y' : 'N',
-            ...stamp,
-          })),
-        ),
-      ),
+      newAnswers.map(({ answer, j, question, next }) => ({
+        questionnaire_ans_id: answer.id,
+        questionnaire_que_id: question.id,
+        next_questionnaire_que_id: next,
+        ans_seq: j + 1,
+        description: answer.text,
+        list_seq: j + 1,
+        active_flag: 'Y',
+        date_required_flag: answer.asksDate ? 'Y' : 'N',
+        comment_required_flag: answer.asksComment ? 'Y' : 'N',
+        ...stamp,
+      })),
     )
-    await writer.upsert(
+    await writer.insert(
       'nomis.questionnaire_roles',
-      ['questionnaire_id', 'participation_role'],
-      missing.map((set) => ({
-        questionnaire_id: first + set.index,
+      sets.map((set) => ({
+        questionnaire_id: all.get(set.code),
         participation_role: 'PERP',
         single_role_flag: 'N',
         active_flag: 'Y',
@@ -92,8 +96,8 @@ export async function ensureQuestionnaires(writer: Writer): Promise<Questionnair
         ...stamp,
       })),
     )
-    return readQuestionnaires(writer)
   })
+  return all
 }
 
 async function readQuestionnaires(writer: Writer): Promise<Questionnaires> {
@@ -101,6 +105,11 @@ async function readQuestionnaires(writer: Writer): Promise<Questionnaires> {
     `SELECT code, questionnaire_id AS id FROM nomis.questionnaires WHERE questionnaire_category = 'IR_TYPE'`,
   )
   return new Map(rows.map((row) => [row.code, Number(row.id)]))
+}
+
+async function readIds(writer: Writer, table: string, column: string): Promise<ReadonlySet<number>> {
+  const rows = await writer.read<{ id: string }>(`SELECT ${column} AS id FROM ${table}`)
+  return new Set(rows.map((row) => Number(row.id)))
 }
 
 const CHILDREN = [
@@ -140,10 +149,9 @@ export async function upsertCase(writer: Writer, questionnaires: Questionnaires,
   await writer.upsert('nomis.incident_cases', ['incident_case_id'], [caseRow(each, questionnaires)])
   for (const { table, key, rows } of CHILDREN.toReversed()) {
     const kept = rows(each)
-    const row = key.length === 1 ? key[0] : `(${key.join(', ')})`
     await writer.write(
       `DELETE FROM ${table} WHERE incident_case_id = $1
-          AND ${row} NOT IN (SELECT ${key.join(', ')} FROM json_populate_recordset(null::${table}, $2))`,
+          AND (${key.join(', ')}) NOT IN (SELECT ${key.join(', ')} FROM json_populate_recordset(null::${table}, $2))`,
       [each.id, JSON.stringify(kept)],
     )
   }
@@ -173,8 +181,14 @@ async function insertCaseHistory(
   { id, type, at, by, questions }: CaseHistory,
 ): Promise<void> {
   const questionnaire = questionnaires.get(type)
-  const known = questions.filter((question) => isNumber(question.code))
   if (questionnaire === undefined) return
+  // the history tables alone have foreign keys to the question sets
+  const known = questions
+    .filter((question) => QUESTION_CODES.has(question.code))
+    .map((question) => ({
+      ...question,
+      responses: question.responses.filter((response) => ANSWER_CODES.has(response.code)),
+    }))
   const [history] = await writer.reserve('nomis.incident_questionnaire_id', 1)
   const stamp = { create_datetime: at, create_user_id: cutBytes(by, 32) }
   await writer.insert('nomis.incident_questionnaire_hty', [
@@ -211,7 +225,7 @@ async function insertCaseHistory(
 }
 
 function caseRow({ id, incident, status }: NewCase, questionnaires: Questionnaires): object {
-  const type = nomisCode.type(incident.type)
+  const type = cutBytes(nomisCode.type(incident.type), CODE)
   const occurred = seconds(incident.occurredAt)
   const reported = seconds(incident.reportedAt)
   return {
@@ -238,17 +252,17 @@ function caseRow({ id, incident, status }: NewCase, questionnaires: Questionnair
   }
 }
 
-function partyRows({ id, incident }: NewCase): object[] {
+export function partyRows({ id, incident }: NewCase): object[] {
   const copy = id >= FIRST_COPY
   const stamp = stamps(incident)
   const offenders = incident.prisoners.map((part, i) => ({
     incident_case_id: id,
     party_seq: copy ? 2_000 + i : 1 + i * 2,
-    participation_role: nomisCode.prisonerRole(part.role),
+    participation_role: cutBytes(nomisCode.prisonerRole(part.role), CODE),
     offender_book_id: bookingId(part.number),
     staff_id: null,
     comment_text: commentText(part.comment),
-    outcome_code: part.outcome === null ? null : nomisCode.outcome(part.outcome),
+    outcome_code: part.outcome === null ? null : cutBytes(nomisCode.outcome(part.outcome), CODE),
     offender_no: part.number,
     staff_username: null,
     first_name: part.firstName,
@@ -258,7 +272,7 @@ function partyRows({ id, incident }: NewCase): object[] {
   const members = incident.staff.flatMap((part, i) => {
     if (part.username === null && copy) return []
     const username = part.username ?? 'unknown'
-    const role = nomisCode.staffRole(part.role)
+    const role = cutBytes(nomisCode.staffRole(part.role), CODE)
     return [
       {
         incident_case_id: id,
@@ -279,7 +293,7 @@ function partyRows({ id, incident }: NewCase): object[] {
   return [...members, ...offenders]
 }
 
-function questionRows({ id, incident }: NewCase): object[] {
+export function questionRows({ id, incident }: NewCase): object[] {
   return incident.questions
     .filter((question) => isNumber(question.code))
     .map((question, i) => ({
@@ -291,7 +305,7 @@ function questionRows({ id, incident }: NewCase): object[] {
     }))
 }
 
-function responseRows({ id, incident }: NewCase): object[] {
+export function responseRows({ id, incident }: NewCase): object[] {
   const known = incident.questions.filter((question) => isNumber(question.code))
   return answersOf(known).map(({ answer, ...place }) => ({
     incident_case_id: id,
@@ -355,6 +369,13 @@ export function detailsEntry({ text, at, by }: Addendum): string {
   const [year, month, day] = at.slice(0, 10).split('-')
   return `User:${by.lastName},${by.firstName} Date:${day}-${MONTHS[Number(month) - 1]}-${year} ${at.slice(11, 16)}${text}`
 }
+
+const QUESTION_CODES = new Set(QUESTION_SETS.flatMap((set) => set.questions.map((question) => String(question.id))))
+const ANSWER_CODES = new Set(
+  QUESTION_SETS.flatMap((set) =>
+    set.questions.flatMap((question) => question.answers.map((answer) => String(answer.id))),
+  ),
+)
 
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
 

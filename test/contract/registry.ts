@@ -1,6 +1,7 @@
 /** What schemas/registry.ts promises, run against every registry. */
 import { randomBytes } from 'node:crypto'
 import { beforeAll, describe, expect, test } from 'vitest'
+import type { PipelineError } from '../../core/error.ts'
 import type { AvroSchema, Registry } from '../../schemas/registry.ts'
 
 export interface OpenRegistry {
@@ -67,11 +68,11 @@ export function registryContract(name: string, open: () => Promise<OpenRegistry>
     ] as const)('$level: $change: accepted $ok', async ({ level, ok, after }) => {
       const subject = newSubject()
       await registry.register(subject, only('int'), level)
-      const registering = registry.register(subject, after, level)
-      if (ok) await expect(registering).resolves.toBeTypeOf('number')
-      else {
-        await expect(registering).rejects.toMatchObject({ code: 'CONTRACT', message: expect.stringContaining(subject) })
-      }
+      const outcome = await registry.register(subject, after, level).then(
+        () => 'accepted',
+        (error: PipelineError) => `${error.code}: ${error.message.includes(subject)}`,
+      )
+      expect(outcome).toBe(ok ? 'accepted' : 'CONTRACT: true')
     })
 
     test('every earlier version counts, not only the last', async () => {

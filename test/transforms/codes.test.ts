@@ -294,7 +294,7 @@ test('systems other than DPS and NOMIS are refused (domain 4.1)', () => {
 /** The rows that the source's own script puts into a constant table, values as text without quotes. */
 function constants(table: string): string[][] {
   const sql = readFileSync(new URL('../../schemas/source/dps-constants.sql', import.meta.url), 'utf8')
-  const statement = sql.match(new RegExp(`INSERT INTO public\\.${table} [^;]*;`))![0]
+  const statement = sql.match(new RegExp(`INSERT INTO public\\.${table} [^]*?;\\n`))![0]
   return [...statement.matchAll(/^ {2}\((.*)\)[,;]$/gm)].map(([, values]) =>
     [...values!.matchAll(/'((?:[^']|'')*)'|[^,\s]+/g)].map(([all, quoted]) => quoted ?? all),
   )

@@ -1,0 +1,221 @@
+/**
+ * The whole pipeline: every hop is one `drain`. A stage that rejects is started again from its own place: restart is
+ * recovery, and there is no other kind.
+ *
+ *   capture   source            → raw topic
+ *   unify     raw topic         → governed topics
+ *   deliver   raw topic         → dpr-raw | operational | analytics
+ *   serve     operational store → API
+ */
+import { join, resolve } from 'node:path'
+import { unify } from './transforms/unify.ts'
+import { type Config, required } from './config.ts'
+import { postgresFeed } from './connectors/postgres/feed.ts'
+import { batch } from './core/batch.ts'
+import type { Change } from './core/change.ts'
+import { drain, map, type Feed } from './core/feed.ts'
+import { RULES_VERSION, type IncidentChange } from './core/incident.ts'
+import type { PlacedSink } from './core/place.ts'
+import type { Logger, Metrics } from './observability.ts'
+import { deadLetterCodec } from './schemas/dead-letter.ts'
+import { governedCodec } from './schemas/governed.ts'
+import { columnKind } from './schemas/policy/columns.ts'
+import { projections } from './schemas/policy/projection.ts'
+import { rawDecoder } from './schemas/raw-decoder.ts'
+import { rawEncoder } from './schemas/raw-encoder.ts'
+import { httpRegistry } from './schemas/registry-http.ts'
+import { localRegistry } from './schemas/registry-local.ts'
+import type { Registry } from './schemas/registry.ts'
+import { analytics } from './sinks/analytics.ts'
+import { dprRaw } from './sinks/dpr-raw.ts'
+import { governedTopics } from './sinks/governed.ts'
+import { operationalStore } from './sinks/operational.ts'
+import { changeFeed } from './transport/changes.ts'
+import { embeddedTransport } from './transport/embedded.ts'
+import { kafkaTransport } from './transport/kafka.ts'
+import { readHistory, readTails } from './transport/recovery.ts'
+import type { Topic, Transport } from './transport/topic.ts'
+import { topics } from './transport/topics.ts'
+
+export const SINKS = ['dpr-raw', 'operational', 'analytics'] as const
+export type SinkName = (typeof SINKS)[number]
+
+/** What every stage stands on, whichever runtime it is. */
+export interface Runtime {
+  readonly config: Config
+  readonly transport: Transport
+  readonly registry: Registry
+  readonly raw: Topic
+  readonly log: Logger
+  readonly metrics: Metrics
+  /** Told how a table's snapshot goes. */
+  readonly progress?: (table: string, rows: number, expected: number) => void
+}
+
+type Environment = Pick<Runtime, 'config' | 'log' | 'metrics' | 'progress'>
+
+/** One process, topics in SQLite, registry in the state directory. */
+export async function embeddedRuntime(environment: Environment): Promise<Runtime> {
+  const { config } = environment
+  const transport = await embeddedTransport({
+    directory: config.STATE_DIR,
+    partitions: config.KAFKA_PARTITIONS,
+    maxBytes: config.TOPIC_MAX_BYTES,
+  })
+  return runtime(environment, transport, localRegistry(config.STATE_DIR))
+}
+
+/** Any brokers, any registry with Confluent's API, as many processes as wanted. */
+export async function kafkaRuntime(environment: Environment): Promise<Runtime> {
+  const { config } = environment
+  const auth = config.SCHEMA_REGISTRY_AUTH
+  const registry = httpRegistry({ url: required(config, 'SCHEMA_REGISTRY_URL'), auth })
+  return runtime(environment, await kafkaTransport(kafkaOptions(config)), registry)
+}
+
+async function runtime(environment: Environment, transport: Transport, registry: Registry): Promise<Runtime> {
+  const raw = await transport.topic(topics(environment.config.NAMESPACE).raw)
+  return { ...environment, transport, registry, raw }
+}
+
+/** The source into the raw topic. */
+export async function capture(runtime: Runtime, signal: AbortSignal): Promise<void> {
+  const { config, raw, registry, log, metrics, progress } = runtime
+  const decoder = rawDecoder(registry)
+  const url = required(config, 'DATABASE_URL')
+  const encoder = rawEncoder({
+    registry,
+    topic: raw.name,
+    namespace: config.NAMESPACE,
+    database: new URL(url).pathname.slice(1),
+  })
+  const feed = postgresFeed(
+    {
+      url,
+      slot: config.NAMESPACE,
+      publication: config.NAMESPACE,
+      partitions: raw.partitions,
+      stateDirectory: config.STATE_DIR,
+      tails: await readTails(raw, decoder),
+      history: () => readHistory(raw, decoder, `${config.NAMESPACE}.index`),
+      warn: (sentence) => log.warn(sentence),
+      ...(progress === undefined ? {} : { progress }),
+    },
+    signal,
+  )
+  await drain(metrics.observed('capture', ahead(feed), (change) => change), {
+    write: async (changes) => raw.write(await encoder.encode(changes)),
+  })
+}
+
+/** The raw topic into the governed topics; outputs and place are committed together. */
+export async function governed(runtime: Runtime, signal: AbortSignal): Promise<void> {
+  const { config, transport, registry, raw, metrics } = runtime
+  const names = topics(config.NAMESPACE)
+  await transport.topic(names.unified)
+  await transport.topic(names.deadLetters)
+  const pseudonymKey = required(config, 'PSEUDONYM_KEY')
+  const rows = await governedCodec(registry, { topic: names.unified.name, pseudonymKey })
+  const letters = await deadLetterCodec(registry, names.deadLetters.name)
+  let assigned: Parameters<Parameters<typeof changeFeed>[0]>[0] = () => {}
+  const processor = await transport.process(raw, {
+    ...readOptions(runtime, 'unify', signal),
+    assigned: (places, partitions) => assigned(places, partitions),
+  })
+  const sink = governedTopics({
+    rows,
+    letters,
+    topics: { raw: raw.name, unified: names.unified.name, deadLetters: names.deadLetters.name },
+    target: processor.sink,
+  })
+  const changes = changeFeed((reset) => {
+    assigned = (places, partitions) => {
+      reset(places, partitions)
+      for (const partition of partitions) sink.restart(partition, places.get(partition)?.height ?? ('' as never))
+    }
+    return processor.feed
+  }, rawDecoder(registry))
+  await drain(unified(runtime, 'unify', changes, config.UNIFY_COMMIT_MS), sink)
+}
+
+/** The raw topic into one place. */
+export async function deliver(runtime: Runtime, name: SinkName, signal: AbortSignal): Promise<void> {
+  const { config, raw, registry } = runtime
+  const sink = await openSink(config, name)
+  try {
+    const places = (partitions: readonly number[]) => sink.places(partitions)
+    const changes = changeFeed(
+      (assigned) => raw.read({ ...readOptions(runtime, name, signal), places, assigned }),
+      rawDecoder(registry),
+    )
+    await drain(unified(runtime, name, changes, name === 'dpr-raw' ? config.DPR_FLUSH_MS : 0), sink)
+  } finally {
+    await sink.close()
+  }
+}
+
+/** A file of DPR's raw zone is written at this size, if its time has not come before (dpr 10.13). */
+const DPR_FLUSH_BYTES = 120_000_000
+
+export async function openSink(config: Config, name: SinkName): Promise<PlacedSink<IncidentChange>> {
+  const pseudonymKey = required(config, 'PSEUDONYM_KEY')
+  switch (name) {
+    case 'dpr-raw':
+      return dprRaw({
+        directory: dprDirectory(config),
+        projections: projections('dpr-raw', pseudonymKey),
+        columnCleared: (schema, table, column) => columnKind(schema, table, column) !== undefined,
+      })
+    case 'operational':
+      return operationalStore({
+        url: operationalUrl(config),
+        projections: projections('operational', pseudonymKey),
+        rulesVersion: RULES_VERSION,
+      })
+    case 'analytics':
+      return analytics({
+        directory: analyticsDirectory(config),
+        projections: projections('analytics', pseudonymKey),
+        rulesVersion: RULES_VERSION,
+        publish: { intervalMs: config.ANALYTICS_PUBLISH_MS },
+      })
+  }
+}
+
+export function dprDirectory(config: Config): string {
+  return resolve(config.DPR_DIR ?? join(config.STATE_DIR, 'dpr'))
+}
+
+export function analyticsDirectory(config: Config): string {
+  return resolve(config.ANALYTICS_DIR ?? join(config.STATE_DIR, 'analytics'))
+}
+
+export function operationalUrl(config: Config): string {
+  return config.OPERATIONAL_DATABASE_URL ?? required(config, 'DATABASE_URL')
+}
+
+const AHEAD_BYTES = 8 << 20
+
+function readOptions({ config }: Runtime, reader: string, signal: AbortSignal) {
+  return { group: `${config.NAMESPACE}.${reader}`, signal, aheadBytes: AHEAD_BYTES }
+}
+
+function unified(runtime: Runtime, hop: string, changes: Feed<Change>, ageMs: number): Feed<IncidentChange> {
+  const bytes = hop === 'dpr-raw' ? DPR_FLUSH_BYTES : AHEAD_BYTES
+  const grouped = batch(changes, { ageMs, bytes, size: (change) => change.bytes })
+  return runtime.metrics.observed(hop, map(grouped, unify), (item) => item.change)
+}
+
+/** Encoding and sending one run while the next is decoded. */
+function ahead<T extends Change<unknown>>(feed: Feed<T>): Feed<T> {
+  return batch(feed, { ageMs: 0, bytes: AHEAD_BYTES, size: () => 400 })
+}
+
+function kafkaOptions(config: Config): Parameters<typeof kafkaTransport>[0] {
+  return {
+    brokers: required(config, 'KAFKA_BROKERS').split(','),
+    partitions: config.KAFKA_PARTITIONS,
+    clientId: config.NAMESPACE,
+    transactionalPrefix: config.NAMESPACE,
+  }
+}

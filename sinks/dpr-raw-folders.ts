@@ -1,0 +1,91 @@
+/** The folders of the raw zone that a flush writes to, each with its contract published and its staging table open. */
+import type { Table } from '../core/change.ts'
+import type { Entity, IncidentChange } from '../core/incident.ts'
+import { BEGINNING } from '../core/position.ts'
+import type { Projections } from '../schemas/policy/projection.ts'
+import { folderClock, type Clock } from './dpr-raw-clock.ts'
+import { publishContract, type ContractOwner, type DprTable } from './dpr-raw-contracts.ts'
+import type { TableState } from './dpr-raw-manifest.ts'
+import { stagedName, type Staged, type Staging } from './dpr-raw-staging.ts'
+import { entityTable, sourceTable, type ColumnKind } from './dpr-raw-tables.ts'
+
+export interface Folder {
+  readonly staged: Staged
+  readonly clock: Clock
+}
+
+export interface FoldersOptions {
+  readonly directory: string
+  readonly projections: Projections
+  readonly columnKind: ColumnKind
+  readonly owner: ContractOwner
+  readonly staging: Staging
+  /** What is published of a folder, by `source/table`. */
+  readonly state: (name: string) => TableState | undefined
+}
+
+export interface Folders {
+  /** Opens every folder that the items need. CONTRACT when one no longer has the columns of its contract. */
+  open(items: readonly IncidentChange[]): Promise<void>
+  /** Null when the table has no folder. */
+  ofSource(table: Table): Folder | null
+  ofEntity(entity: Entity): Folder
+  readonly clocks: ReadonlyMap<string, Clock>
+  /** After a flush: its staging tables are gone. */
+  close(): void
+}
+
+export function folders(options: FoldersOptions): Folders {
+  const { directory, owner, staging } = options
+  /** Two Table objects can be one table at two times: each is proved against the contract. */
+  const proved = new WeakMap<Table, DprTable | null>()
+  const entities = new Map<Entity, DprTable>()
+  const clocks = new Map<string, Clock>()
+  const bySource = new Map<Table, Folder | null>()
+  const byEntity = new Map<Entity, Folder>()
+
+  async function folder(table: DprTable): Promise<Folder> {
+    const name = stagedName(table)
+    const state = options.state(name)
+    const clock = clocks.get(name) ?? folderClock(state?.clock ?? 0)
+    clocks.set(name, clock)
+    return { staged: await staging.table(table, state?.newest ?? BEGINNING), clock }
+  }
+
+  async function sourceFolder(table: Table): Promise<Folder | null> {
+    let found = proved.get(table)
+    if (found === undefined) {
+      found = sourceTable(table, options.columnKind)
+      if (found !== null) await publishContract(directory, found, owner)
+      proved.set(table, found)
+    }
+    return found === null ? null : folder(found)
+  }
+
+  async function entityFolder(entity: Entity): Promise<Folder> {
+    let found = entities.get(entity)
+    if (found === undefined) {
+      found = entityTable(entity, options.projections)
+      await publishContract(directory, found, owner)
+      entities.set(entity, found)
+    }
+    return folder(found)
+  }
+
+  return {
+    open: async (items) => {
+      for (const { change, rows } of items) {
+        if (change.op !== 'm' && !bySource.has(change.table))
+          bySource.set(change.table, await sourceFolder(change.table))
+        for (const { entity } of rows) if (!byEntity.has(entity)) byEntity.set(entity, await entityFolder(entity))
+      }
+    },
+    ofSource: (table) => bySource.get(table) ?? null,
+    ofEntity: (entity) => byEntity.get(entity)!,
+    clocks,
+    close: () => {
+      bySource.clear()
+      byEntity.clear()
+    },
+  }
+}

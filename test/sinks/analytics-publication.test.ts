@@ -1,0 +1,270 @@
+import { execFile } from 'node:child_process'
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { zstdDecompressSync } from 'node:zlib'
+import fc from 'fast-check'
+import { parquetReadObjects } from 'hyparquet'
+import { describe, expect, test } from 'vitest'
+import type { EntityRow } from '../../core/incident.ts'
+import { position } from '../../core/position.ts'
+import { publishedCopy } from '../../sinks/analytics-published.ts'
+import { pairsAfter, pairTransaction } from '../support/analytics-load.ts'
+import {
+  ANALYTICS_PROJECTIONS,
+  ask,
+  collect,
+  incidentChange,
+  marker,
+  openAnalytics,
+  reportRow,
+  temporaryDirectory,
+  uuid,
+} from '../support/analytics.ts'
+
+const A = uuid(1)
+const run = promisify(execFile)
+
+describe('the published copy', () => {
+  test('can be asked before the first row, every view and macro of it', async () => {
+    const directory = temporaryDirectory()
+    await openAnalytics(directory)
+    for (const { table } of Object.values(ANALYTICS_PROJECTIONS)) {
+      for (const view of [`current_${table}`, `latest_${table}`, `history_${table}`, `temporal_${table}`]) {
+        expect(await ask(directory, `FROM ${view}`)).toEqual([])
+      }
+      expect(await ask(directory, `FROM ${table}_as_of(now())`)).toEqual([])
+    }
+  })
+
+  test('opens in another process while the sink writes, and never shows half a transaction', async () => {
+    const directory = temporaryDirectory()
+    const sink = await openAnalytics(directory, { publish: { intervalMs: 20 }, recentChanges: 20 })
+    let reading = true
+    const reader = run(process.execPath, ['test/support/analytics-reader.ts', directory, '4000'])
+    void reader.finally(() => (reading = false))
+    for (let n = 0; reading; n += 2) {
+      const [first, second] = pairTransaction(n + 1)
+      await sink.write([...pairTransaction(n), first])
+      await sink.write([second])
+    }
+    const found = JSON.parse((await reader).stdout) as { opened: number; states: number; halves: string[] }
+    expect(found.halves).toEqual([])
+    expect(found.states).toBeGreaterThan(3)
+    expect(readdirSync(join(directory, 'history', 'report')).length).toBeGreaterThan(1)
+  })
+
+  test('follows a change within the interval, and is complete when the sink is closed', async () => {
+    const directory = temporaryDirectory()
+    const sink = await openAnalytics(directory, { publish: { intervalMs: 100 } })
+    await sink.write(pairTransaction(0))
+    await expect.poll(() => ask(directory, 'SELECT count(*) FROM current_report')).toEqual([['2']])
+    expect(sink.published().count).toBe(2)
+    await sink.write(pairTransaction(1))
+    await sink.close()
+    expect(await ask(directory, 'SELECT count(*) FROM current_report')).toEqual([['4']])
+  })
+
+  test('says how far it is, and hands out its rows as the projection made them', async () => {
+    const directory = temporaryDirectory()
+    const sink = await openAnalytics(directory)
+    const row = reportRow(A)
+    await sink.write([incidentChange({ offset: 4, lsn: 10, rows: [row] }), marker({ offset: 5, lsn: 40 })])
+    await sink.publish()
+    const copy = await publishedCopy(directory, ANALYTICS_PROJECTIONS)
+    await sink.write([incidentChange({ offset: 6, lsn: 50, op: 'd', rows: [reportRow(A, {}, 'delete')] })])
+    await sink.publish()
+    expect(copy.places).toEqual(
+      new Map([[0, { next: 6, height: position(1, 10, 1), passed: position(1, 40, 0), passedAt: 40_000_000 }]]),
+    )
+    expect(await collect(copy.rows('Report'))).toEqual([
+      { id: A, position: position(1, 10, 1), values: ANALYTICS_PROJECTIONS.Report.project(row.value) },
+    ])
+    copy.close()
+  })
+
+  test('is refused clearly where nothing has been published', async () => {
+    await expect(publishedCopy(temporaryDirectory(), ANALYTICS_PROJECTIONS)).rejects.toMatchObject({ code: 'SINK' })
+  })
+
+  test('shows the DPS rows of an incident that has a DPS report, and both models beside', async () => {
+    const directory = temporaryDirectory()
+    const sink = await openAnalytics(directory)
+    const rows: EntityRow[] = [
+      reportRow(uuid(1), { reference: '10000001', source: 'DPS' }),
+      reportRow(uuid(2), { reference: '10000001', source: 'NOMIS' }),
+      reportRow(uuid(3), { reference: '555', source: 'NOMIS' }),
+      question(uuid(4), '10000001', 'DPS'),
+      question(uuid(5), '10000001', 'NOMIS'),
+      question(uuid(6), '555', 'NOMIS'),
+    ]
+    await sink.write([incidentChange({ offset: 0, lsn: 10, rows })])
+    await sink.publish()
+    const ids = async (view: string) => (await ask(directory, `SELECT id FROM ${view} ORDER BY id`)).flat()
+    expect(await ids('current_report')).toEqual([uuid(1), uuid(3)])
+    expect(await ids('current_question')).toEqual([uuid(4), uuid(6)])
+    expect(await ids('latest_report')).toEqual([uuid(1), uuid(2), uuid(3)])
+  })
+
+  test('carries what made each row', async () => {
+    const directory = temporaryDirectory()
+    const sink = await openAnalytics(directory)
+    await sink.write([incidentChange({ offset: 0, lsn: 10, op: 'u', partition: 3, rows: [reportRow(A)] })])
+    await sink.publish()
+    const lineage = 'position, lsn, committed_at, rules_version, source_table'
+    const made = [position(1, 10, 1), '10', '1970-01-01 00:00:10+00', 'rules-1', 'public.report']
+    expect(await ask(directory, `SELECT ${lineage} FROM current_report`)).toEqual([made])
+    expect(
+      await ask(directory, `SELECT ${lineage}, op, tx_id, topic_partition, topic_offset FROM history_report`),
+    ).toEqual([[...made, 'u', '10', '3', '0']])
+  })
+})
+
+describe('the temporal view', () => {
+  test('has a state for the time it held: from its commit to the next, open at the end (dpr 8.3)', async () => {
+    const directory = temporaryDirectory()
+    const sink = await openAnalytics(directory)
+    await sink.write([
+      incidentChange({ offset: 0, lsn: 60, rows: [reportRow(A, { status: 'DRAFT' })] }),
+      incidentChange({ offset: 1, lsn: 120, op: 'u', last: false, rows: [reportRow(A, { status: 'REPLACED' })] }),
+      incidentChange({ offset: 2, lsn: 120, ordinal: 2, op: 'u', rows: [reportRow(A, { status: 'CLOSED' })] }),
+      // The source's clock stepped back.
+      incidentChange({ offset: 3, lsn: 180, committedAt: 90e6, op: 'u', rows: [reportRow(A, { status: 'REOPENED' })] }),
+      incidentChange({ offset: 4, lsn: 240, op: 'd', rows: [reportRow(A, {}, 'delete')] }),
+      incidentChange({ offset: 5, lsn: 300, rows: [reportRow(A, { status: 'ON_HOLD' })] }),
+    ])
+    await sink.publish()
+    const columns = 'status, mojap_start_datetime, mojap_end_datetime, mojap_current_record'
+    expect(await ask(directory, `SELECT ${columns} FROM temporal_report ORDER BY mojap_start_datetime`)).toEqual([
+      ['DRAFT', '1970-01-01 00:01:00+00', '1970-01-01 00:02:00+00', 'false'],
+      ['REOPENED', '1970-01-01 00:02:00+00', '1970-01-01 00:04:00+00', 'false'],
+      ['ON_HOLD', '1970-01-01 00:05:00+00', '2999-01-01 00:00:00+00', 'true'],
+    ])
+    const at = (moment: string) => ask(directory, `SELECT status FROM report_as_of(TIMESTAMPTZ '${moment}')`)
+    expect(await at('1970-01-01 00:02:00+00')).toEqual([['REOPENED']])
+    expect(await at('1970-01-01 00:04:30+00')).toEqual([])
+  })
+
+  test('has neither gaps nor overlaps in the life of a row, and one current record while it lives', async () => {
+    const directory = temporaryDirectory()
+    const step = fc.record({
+      row: fc.integer({ min: 1, max: 3 }),
+      op: fc.constantFrom('u' as const, 'u' as const, 'r' as const, 'd' as const),
+      committedAt: fc.integer({ min: 0, max: 9 }),
+    })
+    let runs = 0
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 20 }), async (steps) => {
+        const within = `${directory}/${(runs += 1)}`
+        const sink = await openAnalytics(within)
+        await sink.write(
+          steps.map(({ row, op, committedAt }, i) =>
+            incidentChange({
+              offset: i,
+              lsn: 10 * (i + 1),
+              op,
+              committedAt: committedAt * 1e6,
+              rows: [reportRow(uuid(row), {}, op === 'd' ? 'delete' : 'upsert')],
+            }),
+          ),
+        )
+        await sink.close()
+        const broken = await ask(
+          within,
+          `WITH states AS (
+             SELECT *, lead(mojap_start_datetime) OVER (PARTITION BY id ORDER BY mojap_start_datetime) AS next
+             FROM temporal_report)
+           SELECT id FROM states
+           WHERE mojap_start_datetime >= mojap_end_datetime OR next < mojap_end_datetime
+             OR mojap_current_record <> (mojap_end_datetime = TIMESTAMPTZ '2999-01-01 00:00:00+00')
+             OR next > mojap_end_datetime AND NOT EXISTS (
+               SELECT 1 FROM history_report h WHERE h.id = states.id AND h.deleted)`,
+        )
+        expect(broken).toEqual([])
+        const current = 'SELECT id FROM temporal_report WHERE mojap_current_record ORDER BY id'
+        expect(await ask(within, current)).toEqual(await ask(within, 'SELECT id FROM latest_report ORDER BY id'))
+      }),
+      { numRuns: 15 },
+    )
+  })
+})
+
+describe('older history in files', () => {
+  const TRANSACTIONS = 130
+
+  async function filled(directory: string, recentChanges: number): Promise<void> {
+    const sink = await openAnalytics(directory, { recentChanges })
+    for (let n = 0; n < TRANSACTIONS; n += 10) {
+      await sink.write(Array.from({ length: 10 }, (_, i) => pairTransaction(n + i)).flat())
+      await sink.publish()
+    }
+    await sink.close()
+  }
+
+  test('shows the same in every view as without files', async () => {
+    const [withFiles, without] = [temporaryDirectory(), temporaryDirectory()]
+    await filled(withFiles, 50)
+    await filled(without, 1e6)
+    expect(readdirSync(join(withFiles, 'history', 'report')).sort()).toHaveLength(4)
+    expect(existsSync(join(without, 'history'))).toBe(false)
+    for (const view of ['history_report', 'latest_report', 'current_report', 'temporal_report']) {
+      const all = `FROM ${view} ORDER BY ALL`
+      expect(await ask(withFiles, all)).toEqual(await ask(without, all))
+    }
+    const rows = await ask(withFiles, 'SELECT id, status FROM current_report ORDER BY id')
+    expect(Object.fromEntries(rows)).toEqual(pairsAfter(TRANSACTIONS))
+  })
+
+  test('still counts each change once when an old one comes again', async () => {
+    const directory = temporaryDirectory()
+    await filled(directory, 50)
+    const sink = await openAnalytics(directory)
+    const again = pairTransaction(0).map(({ change, ...rest }) => ({ ...rest, change: { ...change, partition: 1 } }))
+    await sink.write(again)
+    await sink.close()
+    expect(await ask(directory, 'SELECT count(*) FROM history_report')).toEqual([[String(2 * TRANSACTIONS)]])
+  })
+
+  test('are plain parquet to another reader', async () => {
+    const directory = temporaryDirectory()
+    await filled(directory, 50)
+    const folder = join(directory, 'history', 'report')
+    const [name] = readdirSync(folder).sort((a, b) => Number.parseInt(a, 10) - Number.parseInt(b, 10))
+    const { buffer } = new Uint8Array(await readFile(join(folder, name!)))
+    const rows = await parquetReadObjects({
+      file: buffer,
+      columns: ['seq', 'id', 'status', 'created_at', 'follow_up_date'],
+      compressors: { ZSTD: (bytes) => zstdDecompressSync(bytes) },
+    })
+    const [first] = rows.sort((a, b) => Number(a['seq']) - Number(b['seq']))
+    expect(first).toEqual({
+      seq: 1n,
+      id: uuid(0),
+      status: '0',
+      created_at: new Date('2024-07-01T11:34:56.789Z'),
+      follow_up_date: new Date('2024-07-09'),
+    })
+  })
+
+  test('are deleted at start when no committed state lists them; a listed one that is missing stops it', async () => {
+    const directory = temporaryDirectory()
+    await filled(directory, 50)
+    const folder = join(directory, 'history', 'report')
+    const listed = readdirSync(folder)
+    writeFileSync(join(folder, '900-999.parquet'), 'the rest of a crash')
+    writeFileSync(join(folder, '900-999.parquet.next'), 'the rest of a crash')
+    const sink = await openAnalytics(directory)
+    await sink.close()
+    expect(readdirSync(folder)).toEqual(listed)
+
+    rmSync(join(folder, listed[0]!))
+    await expect(openAnalytics(directory)).rejects.toMatchObject({ code: 'SINK_FOREIGN' })
+  })
+})
+
+function question(id: string, reference: string, source: string): EntityRow {
+  const sourceTable = source === 'DPS' ? 'public.question' : 'nomis.incident_case_questions'
+  const value = { id, reference, source, systemOfRecord: source, sourceTable, sourceKey: id, reportId: id }
+  return { entity: 'Question', id, op: 'upsert', value: { ...value, sequence: 1, code: '1' } }
+}

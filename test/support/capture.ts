@@ -1,0 +1,83 @@
+/** A capture into a list: what the raw topic would hold, without a topic. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { postgresFeed, type PostgresSource } from '../../connectors/postgres/feed.ts'
+import type { Change, Tuple } from '../../core/change.ts'
+import { BEGINNING } from '../../core/position.ts'
+import type { Tail } from '../../core/tail.ts'
+import { rawDecoder } from '../../schemas/raw-decoder.ts'
+import { rawEncoder } from '../../schemas/raw-encoder.ts'
+import { memoryRegistry } from './registry-memory.ts'
+
+export const PARTITIONS = 6
+
+export interface Captured {
+  readonly changes: Change[]
+  /** The same changes as bytes, ids of schemas left out. */
+  readonly bytes: string[]
+}
+
+export interface CaptureRun {
+  readonly url: string
+  readonly name?: string
+  readonly stateDirectory: string
+  /** What earlier runs wrote. */
+  readonly before?: readonly Change[]
+  /** Stop when this holds; asked after each batch. */
+  until(captured: Captured): boolean
+  /** False leaves a batch unacknowledged and ends the run there, as a crash would. */
+  acknowledge?(items: readonly Change<Tuple>[]): boolean
+  warn?(sentence: string): void
+}
+
+/** The ends of a topic that holds these changes in this order. */
+export function tailsOf(changes: readonly Change[]): Tail[] {
+  return Array.from({ length: PARTITIONS }, (_, partition) => {
+    const its = changes.filter((change) => change.partition === partition)
+    return {
+      height: its.reduce((highest, { streamedTo }) => (streamedTo > highest ? streamedTo : highest), BEGINNING),
+      last: its.findLast((change) => change.op !== 'm' && change.op !== 'r') ?? null,
+      marker: its.findLast((change) => change.op === 'm') ?? null,
+      empty: its.length === 0,
+    }
+  })
+}
+
+export async function runCapture(run: CaptureRun): Promise<Captured> {
+  const registry = memoryRegistry()
+  const encoder = rawEncoder({ registry, topic: 'raw', namespace: 'incidents', database: 'test' })
+  const decoder = rawDecoder(registry)
+  const stop = new AbortController()
+  const captured: Captured = { changes: [], bytes: [] }
+  const source: PostgresSource = {
+    url: run.url,
+    slot: run.name ?? 'incidents',
+    publication: run.name ?? 'incidents',
+    partitions: PARTITIONS,
+    stateDirectory: run.stateDirectory,
+    tails: tailsOf(run.before ?? []),
+    history: async function* () {
+      yield run.before ?? []
+    },
+    warn: run.warn ?? (() => {}),
+  }
+  for await (const batch of postgresFeed(source, stop.signal)) {
+    const messages = await encoder.encode(batch.items)
+    const records = messages.map((message, i) => ({ ...message, offset: captured.changes.length + i }))
+    captured.changes.push(...(await decoder.decode(records)))
+    captured.bytes.push(...messages.map(({ value }) => value!.subarray(5).toString('hex')))
+    if (run.acknowledge?.(batch.items) === false) {
+      stop.abort()
+      break
+    }
+    await batch.ack()
+    if (run.until(captured)) stop.abort()
+  }
+  return captured
+}
+
+export async function temporaryDirectory(): Promise<{ path: string; remove(): Promise<void> }> {
+  const path = await mkdtemp(join(tmpdir(), 'incidents-'))
+  return { path, remove: () => rm(path, { recursive: true, force: true }) }
+}

@@ -1,0 +1,527 @@
+/** What each source row becomes, and what a change of it does. */
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import type { Value } from '../../core/change.ts'
+import type { EntityRow } from '../../core/incident.ts'
+import { rowId } from '../../transforms/identity.ts'
+import { unify, UNIFIED_TABLES } from '../../transforms/unify.ts'
+import { marker, rowChange, SAMPLED_TABLES, sourceRow, sourceTable, type UnifiedTable } from '../support/source-rows.ts'
+
+const REPORT_ID = '019012ab-7c4d-7e5f-8a9b-0c1d2e3f4a5b'
+const CASE_ID = rowId('nomis.incident_cases', '247314')
+const NOMIS = { reference: '247314', source: 'NOMIS', systemOfRecord: 'NOMIS' }
+const DPS = { reference: '10000042', source: 'DPS', systemOfRecord: 'DPS' }
+
+/** The rows of an insert. */
+function inserted(table: UnifiedTable, cells: Record<string, Value> = {}): readonly EntityRow[] {
+  const reference = table.startsWith('nomis.') ? '247314' : '10000042'
+  const { rows, refusal } = unify(rowChange(table, { after: sourceRow(table, cells), reference }))
+  expect(refusal).toBeNull()
+  return rows
+}
+
+describe('the new model', () => {
+  test('a report', () => {
+    expect(inserted('public.report')).toEqual([
+      {
+        entity: 'Report',
+        id: REPORT_ID,
+        op: 'upsert',
+        value: {
+          id: REPORT_ID,
+          ...DPS,
+          sourceTable: 'public.report',
+          sourceKey: REPORT_ID,
+          createdIn: 'DPS',
+          type: 'ASSAULT_5',
+          typeFamily: 'ASSAULT',
+          typeRaw: 'ASSAULT_5',
+          status: 'AWAITING_REVIEW',
+          statusRaw: 'AWAITING_REVIEW',
+          ignoreDownstream: false,
+          completed: false,
+          location: 'MDI',
+          incidentDateAndTime: '2024-07-01T11:34:56.789000Z',
+          incidentDateAndTimeLocal: '2024-07-01T12:34:56.789000',
+          reportedAt: '2024-01-15T09:00:00.000000Z',
+          reportedAtLocal: '2024-01-15T09:00:00.000000',
+          reportedBy: 'USER1_GEN',
+          title: 'Assault: Jones A1234BC (Moorland)',
+          description: 'A fight in the yard.',
+          placeholders: false,
+          questionSetId: null,
+          createdAt: '2024-01-15T09:00:01.000001Z',
+          createdAtLocal: '2024-01-15T09:00:01.000001',
+          modifiedAt: '2024-01-16T10:00:00.500000Z',
+          modifiedAtLocal: '2024-01-16T10:00:00.500000',
+          modifiedBy: 'USER2_GEN',
+          staffInvolvementDone: true,
+          prisonerInvolvementDone: false,
+          duplicatedReportId: null,
+          lastUserAction: 'REQUEST_REVIEW',
+          responsesLocked: null,
+          followUpDate: null,
+        },
+      },
+    ])
+  })
+
+  test('a report of NOMIS that was edited in DPS says both (domain 4.1)', () => {
+    const [row] = inserted('public.report', { source: 'NOMIS', modified_in: 'DPS' })
+    expect(row!.value).toMatchObject({ source: 'DPS', createdIn: 'NOMIS', systemOfRecord: 'DPS' })
+    const [synchronised] = inserted('public.report', { source: 'NOMIS', modified_in: 'NOMIS' })
+    expect(synchronised!.value).toMatchObject({ source: 'DPS', createdIn: 'NOMIS', systemOfRecord: 'NOMIS' })
+  })
+
+  test('a prisoner', () => {
+    const id = rowId('public.prisoner_involvement', '17')
+    const value = {
+      id,
+      ...DPS,
+      sourceTable: 'public.prisoner_involvement',
+      sourceKey: '17',
+      reportId: REPORT_ID,
+      sequence: 2,
+      prisonerNumber: 'A1234BC',
+      firstName: 'John',
+      lastName: 'Jones',
+      prisonerRole: 'ASSAILANT',
+      prisonerRoleRaw: 'ASSAILANT',
+      outcome: 'CHARGED_BY_POLICE',
+      outcomeRaw: 'CHARGED_BY_POLICE',
+      comment: 'Started it.',
+    }
+    expect(inserted('public.prisoner_involvement')).toEqual([
+      { entity: 'PrisonerInvolvement', id, op: 'upsert', value },
+    ])
+  })
+
+  test('a member of staff', () => {
+    const id = rowId('public.staff_involvement', '18')
+    const value = {
+      id,
+      ...DPS,
+      sourceTable: 'public.staff_involvement',
+      sourceKey: '18',
+      reportId: REPORT_ID,
+      sequence: 0,
+      staffUsername: 'STAFF1_GEN',
+      firstName: 'Mary',
+      lastName: 'Smith',
+      staffRole: 'WITNESS',
+      staffRoleRaw: 'WITNESS',
+      comment: 'Saw it.',
+    }
+    expect(inserted('public.staff_involvement')).toEqual([{ entity: 'StaffInvolvement', id, op: 'upsert', value }])
+  })
+
+  test('a question keeps its machine text beside its label (domain 9.13)', () => {
+    const id = rowId('public.question', '19')
+    const value = {
+      id,
+      ...DPS,
+      sourceTable: 'public.question',
+      sourceKey: '19',
+      reportId: REPORT_ID,
+      sequence: 1,
+      code: '61279',
+      question: 'WAS A SERIOUS INJURY SUSTAINED',
+      label: 'Was a serious injury sustained?',
+      additionalInformation: 'see below',
+    }
+    expect(inserted('public.question')).toEqual([{ entity: 'Question', id, op: 'upsert', value }])
+  })
+
+  test('a response names its question by the id that the question has', () => {
+    const id = rowId('public.response', '20')
+    const value = {
+      id,
+      ...DPS,
+      sourceTable: 'public.response',
+      sourceKey: '20',
+      questionId: inserted('public.question')[0]!.id,
+      sequence: 0,
+      code: '218711',
+      response: 'YES',
+      label: 'Yes',
+      responseDate: '2024-01-14',
+      additionalInformation: 'broken arm',
+      recordedBy: 'USER1_GEN',
+      recordedAt: '2024-01-15T09:30:00.000000Z',
+      recordedAtLocal: '2024-01-15T09:30:00.000000',
+    }
+    expect(inserted('public.response')).toEqual([{ entity: 'Response', id, op: 'upsert', value }])
+  })
+
+  test('a status that was taken on', () => {
+    const id = rowId('public.status_history', '21')
+    const value = {
+      id,
+      ...DPS,
+      sourceTable: 'public.status_history',
+      sourceKey: '21',
+      reportId: REPORT_ID,
+      status: 'DRAFT',
+      statusRaw: 'DRAFT',
+      changedAt: '2024-01-15T09:00:01.000000Z',
+      changedAtLocal: '2024-01-15T09:00:01.000000',
+      changedBy: 'USER1_GEN',
+      synthetic: false,
+    }
+    expect(inserted('public.status_history')).toEqual([{ entity: 'StatusChange', id, op: 'upsert', value }])
+  })
+})
+
+describe('the legacy model (domain 3.6)', () => {
+  test('an incident is a report, and one status change of now at the time of reporting (domain 9.10)', () => {
+    const [report, status, ...more] = inserted('nomis.incident_cases')
+    expect(more).toEqual([])
+    const common = { ...NOMIS, sourceTable: 'nomis.incident_cases', sourceKey: '247314' }
+    expect(report).toEqual({
+      entity: 'Report',
+      id: CASE_ID,
+      op: 'upsert',
+      value: {
+        id: CASE_ID,
+        ...common,
+        createdIn: 'NOMIS',
+        type: 'FIND_6',
+        typeFamily: 'FIND',
+        typeRaw: 'FIND0422',
+        status: 'ON_HOLD',
+        statusRaw: 'INAN',
+        ignoreDownstream: false,
+        completed: false,
+        location: 'BXI',
+        incidentDateAndTime: '2004-07-01T20:45:00.000000Z',
+        incidentDateAndTimeLocal: '2004-07-01T21:45:00.000000',
+        reportedAt: '2004-07-02T07:15:00.000000Z',
+        reportedAtLocal: '2004-07-02T08:15:00.000000',
+        reportedBy: 'REPORTER_GEN',
+        title: 'Find',
+        description: 'Found on the wing.',
+        placeholders: false,
+        questionSetId: '3412',
+        createdAt: '2012-03-04T10:20:30.123456Z',
+        createdAtLocal: '2012-03-04T10:20:30.123456',
+        modifiedAt: '2012-03-05T11:21:31.000000Z',
+        modifiedAtLocal: '2012-03-05T11:21:31.000000',
+        modifiedBy: 'MODIFIER_GEN',
+        staffInvolvementDone: null,
+        prisonerInvolvementDone: null,
+        duplicatedReportId: null,
+        lastUserAction: null,
+        responsesLocked: false,
+        followUpDate: '2004-08-01',
+      },
+    })
+    const id = rowId('nomis.incident_cases', '247314/status')
+    expect(status).toEqual({
+      entity: 'StatusChange',
+      id,
+      op: 'upsert',
+      value: {
+        id,
+        ...common,
+        reportId: CASE_ID,
+        status: 'ON_HOLD',
+        statusRaw: 'INAN',
+        changedAt: '2004-07-02T07:15:00.000000Z',
+        changedAtLocal: '2004-07-02T08:15:00.000000',
+        changedBy: 'REPORTER_GEN',
+        synthetic: true,
+      },
+    })
+  })
+
+  test('an incident that was never edited was last edited when it was created', () => {
+    const [report] = inserted('nomis.incident_cases', { modify_datetime: null, modify_user_id: null })
+    expect(report!.value).toMatchObject({
+      modifiedAt: '2012-03-04T10:20:30.123456Z',
+      modifiedBy: 'CREATOR_GEN',
+      placeholders: false,
+    })
+  })
+
+  test('a title or description that NOMIS never had is an absence without a placeholder', () => {
+    const [report] = inserted('nomis.incident_cases', { incident_title: null, incident_details: null })
+    expect(report!.value).toMatchObject({ title: null, description: null, placeholders: false })
+  })
+
+  test('a party without staff id is a prisoner', () => {
+    const id = rowId('nomis.incident_case_parties', '247314/3')
+    const value = {
+      id,
+      ...NOMIS,
+      sourceTable: 'nomis.incident_case_parties',
+      sourceKey: '247314/3',
+      reportId: CASE_ID,
+      sequence: 3,
+      prisonerNumber: 'B4321CD',
+      firstName: 'Peter',
+      lastName: 'Brown',
+      prisonerRole: 'VICTIM',
+      prisonerRoleRaw: 'VICT',
+      outcome: 'PLACED_ON_REPORT',
+      outcomeRaw: 'POR',
+      comment: 'Hit on the arm.',
+    }
+    expect(inserted('nomis.incident_case_parties')).toEqual([
+      { entity: 'PrisonerInvolvement', id, op: 'upsert', value },
+    ])
+  })
+
+  test('a party with a staff id is staff, and its role is read as a staff role', () => {
+    const [row] = inserted('nomis.incident_case_parties', {
+      staff_id: 485,
+      offender_no: null,
+      offender_book_id: null,
+      outcome_code: null,
+      participation_role: 'INV',
+      staff_username: 'unknown',
+    })
+    expect(row).toMatchObject({
+      entity: 'StaffInvolvement',
+      value: { staffRole: 'ACTIVELY_INVOLVED', staffRoleRaw: 'INV', staffUsername: null, firstName: 'Peter' },
+    })
+  })
+
+  test("a question's text is its label too", () => {
+    const id = rowId('nomis.incident_case_questions', '247314/4')
+    const value = {
+      id,
+      ...NOMIS,
+      sourceTable: 'nomis.incident_case_questions',
+      sourceKey: '247314/4',
+      reportId: CASE_ID,
+      sequence: 4,
+      code: '44149',
+      question: 'DESCRIBE THE FIND',
+      label: 'DESCRIBE THE FIND',
+      additionalInformation: null,
+    }
+    expect(inserted('nomis.incident_case_questions')).toEqual([{ entity: 'Question', id, op: 'upsert', value }])
+  })
+
+  test('a response names its question by the id that the question has', () => {
+    const id = rowId('nomis.incident_case_responses', '247314/4/7')
+    const value = {
+      id,
+      ...NOMIS,
+      sourceTable: 'nomis.incident_case_responses',
+      sourceKey: '247314/4/7',
+      questionId: inserted('nomis.incident_case_questions')[0]!.id,
+      sequence: 7,
+      code: '182200',
+      response: 'DRUGS',
+      label: 'DRUGS',
+      responseDate: '2004-07-01',
+      additionalInformation: 'in the cell',
+      recordedBy: 'REPORTER_GEN',
+      recordedAt: '2012-03-04T10:20:30.123456Z',
+      recordedAtLocal: '2012-03-04T10:20:30.123456',
+    }
+    expect(inserted('nomis.incident_case_responses')).toEqual([{ entity: 'Response', id, op: 'upsert', value }])
+  })
+
+  test('a response without an answer stays: its date and comment were recorded', () => {
+    const [row] = inserted('nomis.incident_case_responses', { questionnaire_ans_id: null, answer: null })
+    expect(row!.value).toMatchObject({ code: null, response: null, label: null, additionalInformation: 'in the cell' })
+  })
+
+  test.each(['incident_cases', 'incident_case_parties', 'incident_case_questions', 'incident_case_responses'])(
+    'a row of %s from reference 10 000 000 on is a copy of a DPS report (domain 9.6)',
+    (name) => {
+      const table = `nomis.${name}` as UnifiedTable
+      const copy = sourceRow(table, { incident_case_id: 10_000_000 })
+      for (const parts of [{ after: copy }, { before: copy, after: copy }, { before: copy }]) {
+        expect(unify(rowChange(table, parts))).toMatchObject({ rows: [], refusal: null, absence: 'copy-of-dps' })
+      }
+      const last = sourceRow(table, { incident_case_id: 9_999_999n })
+      expect(unify(rowChange(table, { after: last })).absence).toBeNull()
+    },
+  )
+})
+
+describe('placeholders are absences (domain 9.12)', () => {
+  const gone = {
+    title: 'NO DETAILS GIVEN',
+    description: 'NO DETAILS GIVEN',
+    reported_by: 'unknown',
+    modified_by: 'unknown',
+  }
+
+  test.each(Object.entries(gone))('%s of a report, with a flag', (column, placeholder) => {
+    const [report] = inserted('public.report', { [column]: placeholder })
+    expect(report!.value['placeholders']).toBe(true)
+    expect(Object.values(report!.value)).not.toContain(placeholder)
+  })
+
+  test('a text that only mentions a placeholder is a text', () => {
+    const [report] = inserted('public.report', { title: 'NO DETAILS GIVEN by staff', description: 'unknown' })
+    expect(report!.value).toMatchObject({
+      title: 'NO DETAILS GIVEN by staff',
+      description: 'unknown',
+      placeholders: false,
+    })
+  })
+
+  test.each([
+    ['public.prisoner_involvement', 'comment', 'comment', 'NO DETAILS GIVEN'],
+    ['public.staff_involvement', 'comment', 'comment', 'NO DETAILS GIVEN'],
+    ['public.staff_involvement', 'staff_username', 'staffUsername', 'unknown'],
+    ['public.status_history', 'changed_by', 'changedBy', 'unknown'],
+    ['public.response', 'recorded_by', 'recordedBy', 'unknown'],
+    ['public.response', 'code', 'code', 'null'],
+    ['nomis.incident_cases', 'staff_username', 'reportedBy', 'unknown'],
+    ['nomis.incident_case_parties', 'comment_text', 'comment', 'NO DETAILS GIVEN'],
+    ['nomis.incident_case_responses', 'recorded_by', 'recordedBy', 'unknown'],
+  ] as const)('%s.%s', (table, column, field, placeholder) => {
+    expect(inserted(table, { [column]: placeholder })[0]!.value[field]).toBeNull()
+  })
+})
+
+describe('what a change does', () => {
+  test('rows of a snapshot are upserts', () => {
+    const change = rowChange('public.question', { after: sourceRow('public.question'), op: 'r' })
+    expect(unify(change).rows.map((row) => row.op)).toEqual(['upsert'])
+  })
+
+  test('a delete carries the last known state', () => {
+    const before = sourceRow('nomis.incident_cases')
+    const { rows } = unify(rowChange('nomis.incident_cases', { before, reference: '247314' }))
+    expect(rows).toEqual(inserted('nomis.incident_cases').map((row) => ({ ...row, op: 'delete' })))
+  })
+
+  test('an update is an upsert of the row after it', () => {
+    const before = sourceRow('public.report')
+    const after = sourceRow('public.report', { status: 'CLOSED' })
+    const { rows } = unify(rowChange('public.report', { before, after }))
+    expect(rows).toHaveLength(1)
+    expect(rows[0]).toMatchObject({ op: 'upsert', value: { status: 'CLOSED', completed: true } })
+  })
+
+  test('a party that turns from staff into prisoner is deleted as staff', () => {
+    const before = sourceRow('nomis.incident_case_parties', { staff_id: 485, outcome_code: null })
+    const after = sourceRow('nomis.incident_case_parties')
+    const { rows } = unify(rowChange('nomis.incident_case_parties', { before, after }))
+    expect(rows.map(({ entity, op }) => [entity, op])).toEqual([
+      ['StaffInvolvement', 'delete'],
+      ['PrisonerInvolvement', 'upsert'],
+    ])
+  })
+
+  test('an update of a key deletes the row of the old one', () => {
+    const before = sourceRow('public.question', { id: 1 })
+    const { rows } = unify(rowChange('public.question', { before, after: sourceRow('public.question') }))
+    expect(rows.map(({ id, op }) => [id, op])).toEqual([
+      [rowId('public.question', '1'), 'delete'],
+      [rowId('public.question', '19'), 'upsert'],
+    ])
+  })
+
+  test('a row that cannot be mapped is refused with no rows, even where the row before could be', () => {
+    const before = sourceRow('nomis.incident_case_parties', { staff_id: 485, outcome_code: null })
+    const after = sourceRow('nomis.incident_case_parties', { participation_role: 'DRONE' })
+    expect(unify(rowChange('nomis.incident_case_parties', { before, after }))).toMatchObject({
+      rows: [],
+      refusal: { code: 'UNKNOWN_CODE' },
+      absence: null,
+    })
+  })
+
+  test('a row before that could not be mapped made nothing', () => {
+    const before = sourceRow('public.report', { type: 'NOPE' })
+    expect(unify(rowChange('public.report', { before }))).toMatchObject({ rows: [], refusal: null, absence: null })
+    const mended = unify(rowChange('public.report', { before, after: sourceRow('public.report') }))
+    expect(mended.rows.map((row) => row.op)).toEqual(['upsert'])
+  })
+
+  test('a row of no known incident is refused', () => {
+    const change = rowChange('public.response', { after: sourceRow('public.response'), reference: null })
+    expect(unify(change)).toMatchObject({ rows: [], refusal: { code: 'NO_INCIDENT' } })
+  })
+
+  test('markers and tables of no unified entity have no rows', () => {
+    expect(unify(marker())).toMatchObject({ rows: [], refusal: null, absence: null })
+    const history = rowChange('public.history', { after: { id: 1 } })
+    expect(unify(history)).toMatchObject({ rows: [], refusal: null, absence: 'not-unified' })
+  })
+})
+
+describe('values that the unified model cannot hold', () => {
+  test.each([
+    ['public.report', 'incident_date_and_time', 'infinity'],
+    ['public.report', 'modified_at', '0044-03-15 00:00:00 BC'],
+    ['public.report', 'created_at', null],
+    ['public.question', 'sequence', null],
+    ['nomis.incident_cases', 'incident_date', '-infinity'],
+    ['nomis.incident_cases', 'report_time', '12004-01-01 10:00:00'],
+    ['nomis.incident_case_responses', 'response_seq', 3_000_000_000],
+  ] as const)('%s.%s is needed', (table, column, value) => {
+    const { rows, refusal } = unify(rowChange(table, { after: sourceRow(table, { [column]: value }) }))
+    expect(rows).toEqual([])
+    expect(refusal).toMatchObject({ code: 'VALUE_RANGE', message: expect.stringContaining(column) })
+  })
+
+  test('an optional date that is infinite is an absence', () => {
+    expect(inserted('public.response', { response_date: 'infinity' })[0]!.value['responseDate']).toBeNull()
+    expect(inserted('nomis.incident_cases', { follow_up_date: '-infinity' })[0]!.value['followUpDate']).toBeNull()
+  })
+})
+
+test('a refusal names table, column and position, and never the value', () => {
+  const after = sourceRow('public.prisoner_involvement', { prisoner_role: 'CANARY' })
+  const { refusal } = unify(rowChange('public.prisoner_involvement', { after }))
+  expect(refusal!.message).toBe(
+    'The row of public.prisoner_involvement at 0001/00000016b374d848/00000001 has a code in column prisoner_role ' +
+      'without a counterpart in the unified model.',
+  )
+})
+
+test('unify is total: whatever the cells hold, it maps or refuses, and a refusal shows no cell', () => {
+  const cell: fc.Arbitrary<Value> = fc.oneof(
+    fc.constant(null),
+    fc.boolean(),
+    fc.integer(),
+    fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
+    fc.double(),
+    fc.string({ unit: 'binary' }).map((text) => `canary${text}`),
+    fc.constantFrom('infinity', '0044-01-01 00:00:00 BC', '2024-10-27 01:30:00', '2024-02-30 00:00:00', 'DUP', 'Y', ''),
+    fc.uint8Array({ maxLength: 4 }),
+  )
+  const table = fc.constantFrom(...SAMPLED_TABLES)
+  const row = (name: UnifiedTable) =>
+    fc
+      .record(Object.fromEntries(sourceTable(name).columns.map((column) => [column.name, cell])), { requiredKeys: [] })
+      .chain((garbage) =>
+        fc
+          .subarray(Object.keys(garbage))
+          .map((kept) => sourceRow(name, Object.fromEntries(kept.map((column) => [column, garbage[column] ?? null])))),
+      )
+  const change = table.chain((name) =>
+    fc
+      .tuple(row(name), row(name), fc.constantFrom('c', 'u', 'd'), fc.option(fc.string()))
+      .map(([before, after, op, reference]) =>
+        rowChange(name, {
+          reference,
+          before: op === 'c' ? null : before,
+          after: op === 'd' ? null : after,
+        }),
+      ),
+  )
+  fc.assert(
+    fc.property(change, (each) => {
+      const { rows, refusal } = unify(each)
+      if (refusal === null) return
+      expect(rows).toEqual([])
+      expect(['UNKNOWN_CODE', 'VALUE_RANGE', 'NO_INCIDENT']).toContain(refusal.code)
+      expect(`${refusal.message} ${refusal.remedy}`).not.toContain('canary')
+    }),
+    { numRuns: 2000 },
+  )
+})
+
+test('the tables of the unified model are these', () => {
+  expect(UNIFIED_TABLES.toSorted()).toEqual(SAMPLED_TABLES.toSorted())
+})
