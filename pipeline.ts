@@ -19,7 +19,6 @@ import type { PlacedSink } from './core/place.ts'
 import type { Logger, Metrics } from './observability.ts'
 import { deadLetterCodec } from './schemas/dead-letter.ts'
 import { governedCodec } from './schemas/governed.ts'
-import { columnKind } from './schemas/policy/columns.ts'
 import { projections } from './schemas/policy/projection.ts'
 import { rawDecoder } from './schemas/raw-decoder.ts'
 import { rawEncoder } from './schemas/raw-encoder.ts'
@@ -27,7 +26,7 @@ import { httpRegistry } from './schemas/registry-http.ts'
 import { localRegistry } from './schemas/registry-local.ts'
 import type { Registry } from './schemas/registry.ts'
 import { analytics } from './sinks/analytics.ts'
-import { dprRaw } from './sinks/dpr-raw.ts'
+import { dprRaw, DPR_FLUSH } from './sinks/dpr-raw.ts'
 import { governedTopics } from './sinks/governed.ts'
 import { operationalStore } from './sinks/operational.ts'
 import { changeFeed } from './transport/changes.ts'
@@ -68,8 +67,8 @@ export async function embeddedRuntime(environment: Environment): Promise<Runtime
 /** Any brokers, any registry with Confluent's API, as many processes as wanted. */
 export async function kafkaRuntime(environment: Environment): Promise<Runtime> {
   const { config } = environment
-  const auth = config.SCHEMA_REGISTRY_AUTH
-  const registry = httpRegistry({ url: required(config, 'SCHEMA_REGISTRY_URL'), auth })
+  const auth = credentials(config.SCHEMA_REGISTRY_AUTH)
+  const registry = httpRegistry({ url: required(config, 'SCHEMA_REGISTRY_URL'), ...(auth === null ? {} : { auth }) })
   return runtime(environment, await kafkaTransport(kafkaOptions(config)), registry)
 }
 
@@ -154,18 +153,11 @@ export async function deliver(runtime: Runtime, name: SinkName, signal: AbortSig
   }
 }
 
-/** A file of DPR's raw zone is written at this size, if its time has not come before (dpr 10.13). */
-const DPR_FLUSH_BYTES = 120_000_000
-
 export async function openSink(config: Config, name: SinkName): Promise<PlacedSink<IncidentChange>> {
   const pseudonymKey = required(config, 'PSEUDONYM_KEY')
   switch (name) {
     case 'dpr-raw':
-      return dprRaw({
-        directory: dprDirectory(config),
-        projections: projections('dpr-raw', pseudonymKey),
-        columnCleared: (schema, table, column) => columnKind(schema, table, column) !== undefined,
-      })
+      return dprRaw({ directory: dprDirectory(config), projections: projections('dpr-raw', pseudonymKey) })
     case 'operational':
       return operationalStore({
         url: operationalUrl(config),
@@ -201,7 +193,7 @@ function readOptions({ config }: Runtime, reader: string, signal: AbortSignal) {
 }
 
 function unified(runtime: Runtime, hop: string, changes: Feed<Change>, ageMs: number): Feed<IncidentChange> {
-  const bytes = hop === 'dpr-raw' ? DPR_FLUSH_BYTES : AHEAD_BYTES
+  const bytes = hop === 'dpr-raw' ? DPR_FLUSH.bytes : AHEAD_BYTES
   const grouped = batch(changes, { ageMs, bytes, size: (change) => change.bytes })
   return runtime.metrics.observed(hop, map(grouped, unify), (item) => item.change)
 }
@@ -209,6 +201,13 @@ function unified(runtime: Runtime, hop: string, changes: Feed<Change>, ageMs: nu
 /** Encoding and sending one run while the next is decoded. */
 function ahead<T extends Change<unknown>>(feed: Feed<T>): Feed<T> {
   return batch(feed, { ageMs: 0, bytes: AHEAD_BYTES, size: () => 400 })
+}
+
+/** `user:password`; the password may hold colons. */
+function credentials(text: string | undefined): { username: string; password: string } | null {
+  if (text === undefined) return null
+  const colon = text.indexOf(':')
+  return { username: text.slice(0, colon), password: text.slice(colon + 1) }
 }
 
 function kafkaOptions(config: Config): Parameters<typeof kafkaTransport>[0] {

@@ -49,10 +49,13 @@ export async function* batch<T>(feed: Feed<T>, bounds: BatchBounds<T>): Feed<T> 
       }
       const wait = bounds.ageMs - (performance.now() - firstAt)
       if (wait > 0 && heldBytes < bounds.bytes && !ended) {
-        await Promise.race([
-          new Promise((resolve) => setTimeout(resolve, wait)),
-          new Promise<void>((resolve) => (wake = resolve)),
-        ])
+        await new Promise<void>((resolve) => {
+          const timer = setTimeout(resolve, wait)
+          wake = () => {
+            clearTimeout(timer) // a busy feed wakes often: timers left behind would pile up
+            resolve()
+          }
+        })
         continue
       }
       const taken = held

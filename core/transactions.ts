@@ -88,10 +88,9 @@ export function wholeTransactions(upstream: Feed<Change>, maxBytes: number): Tra
       for (const change of batch.items) {
         take(change, owner, ready)
         if (openBytes <= maxBytes) continue
-        for (const partition of open.keys()) {
-          release(partition, ready)
-          midway.add(partition)
-        }
+        const partition = largest(open)
+        release(partition, ready)
+        midway.add(partition)
       }
       for (const { owner: each } of ready) each.waiting -= 1
       const done: Owner[] = []
@@ -105,6 +104,16 @@ export function wholeTransactions(upstream: Feed<Change>, maxBytes: number): Tra
     }
   }
   return { feed: feed(), restart }
+}
+
+/** The partition that holds most: the others' transactions stay whole. */
+function largest(open: ReadonlyMap<number, readonly Held[]>): number {
+  let found = { partition: -1, bytes: -1 }
+  for (const [partition, held] of open) {
+    const bytes = held.reduce((sum, { change }) => sum + change.bytes, 0)
+    if (bytes > found.bytes) found = { partition, bytes }
+  }
+  return found.partition
 }
 
 function ends(change: Change): boolean {

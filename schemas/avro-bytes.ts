@@ -52,6 +52,20 @@ export function putAscii(out: Buffer, at: number, text: string): number {
 }
 
 export function putText(out: Buffer, at: number, text: string): number {
+  const { length } = text
+  // Most texts are short and ASCII: their length is one byte, and calls into native code cost more than the loop.
+  if (length < 64) {
+    let i = 0
+    for (; i < length; i++) {
+      const unit = text.charCodeAt(i)
+      if (unit > 0x7f) break
+      out[at + 1 + i] = unit
+    }
+    if (i === length) {
+      out[at] = length << 1
+      return at + 1 + length
+    }
+  }
   const to = putLong(out, at, Buffer.byteLength(text))
   return to + out.write(text, to, 'utf8')
 }

@@ -12,7 +12,7 @@ import {
   type IncidentChange,
 } from '../core/incident.ts'
 import type { Message } from '../core/message.ts'
-import { putAscii, putLong, putText } from './avro-bytes.ts'
+import { putLong, putText } from './avro-bytes.ts'
 import type { EntityField, FieldType } from './entity.ts'
 import { putHeader } from './framing.ts'
 import { isoDays, isoMicros } from './iso-time.ts'
@@ -79,7 +79,7 @@ export async function governedCodec(
     const start = at
     let q = putHeader(slab, start, id)
     for (let i = 0; i < fields.length; i++) q = putField(slab, q, projection.fields[i]!, fields[i]!)
-    q = putAscii(slab, q, change.position)
+    q = putText(slab, q, change.position)
     q = putLong(slab, q, change.lsn)
     q = putLong(slab, q, change.committedAt)
     q = putLong(slab, q, change.txId)

@@ -1,14 +1,14 @@
 /**
- * From the staged rows into history and rows, in bulk.
+ * From the staged rows into the history, in bulk.
  *
- * A row's newest state is guarded by its position. The history takes every change once, in whatever order the
+ * Which change is a row's newest is guarded by its position; what the row holds is in the history. The history takes every change once, in whatever order the
  * partitions bring them: what is newer than the row's stored position cannot be there yet; what is older (the row
  * moved between incidents, or was read outside the stream) is looked up.
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { ENTITIES, type Entity } from '../core/incident.ts'
 import type { Projection, Projections } from '../schemas/policy/projection.ts'
-import { fieldColumns, historyColumns, literal, names, rowColumns, type Column } from './analytics-layout.ts'
+import { historyColumns, literal, names, type Column } from './analytics-layout.ts'
 
 export interface Apply {
   /** Applies the staged rows of one entity within the connection's open transaction. */
@@ -36,11 +36,10 @@ export async function apply(
 function compile(projection: Projection, rulesVersion: string) {
   const { table } = projection
   const staged = `temp.staged_${table}`
-  const row = names(rowColumns(projection))
   return {
     know: `
       INSERT INTO temp.known
-      SELECT id, position, rowid FROM row_${table} WHERE id IN (SELECT id FROM ${staged})`,
+      SELECT id, position, rowid FROM newest_${table} WHERE id IN (SELECT id FROM ${staged})`,
     record: `
       INSERT INTO history_${table} (${names(historyColumns(projection))})
       SELECT ${selected(projection, rulesVersion)} FROM ${staged} s LEFT JOIN temp.known k USING (id)
@@ -48,13 +47,13 @@ function compile(projection: Projection, rulesVersion: string) {
       QUALIFY row_number() OVER (PARTITION BY s.id, s.position ORDER BY seq DESC) = 1`,
     older: `SELECT count(*) FROM ${staged} s JOIN temp.known k USING (id) WHERE s.position < k.position`,
     replace: `
-      DELETE FROM row_${table} WHERE rowid IN (
+      DELETE FROM newest_${table} WHERE rowid IN (
         SELECT k.stored FROM temp.known k JOIN ${staged} s USING (id) WHERE s.position > k.position);
-      INSERT INTO row_${table} (${row})
-      SELECT ${row} FROM (
-        SELECT ${rowSelected(projection, rulesVersion)} FROM ${staged} s LEFT JOIN temp.known k USING (id)
-        WHERE k.position IS NULL OR s.position > k.position
-        QUALIFY row_number() OVER (PARTITION BY s.id ORDER BY s.position DESC, seq DESC) = 1);
+      INSERT INTO newest_${table}
+      SELECT s.id, max(s.position), arg_max(s.deleted, s.position)
+      FROM ${staged} s LEFT JOIN temp.known k USING (id)
+      WHERE k.position IS NULL OR s.position > k.position
+      GROUP BY s.id;
       TRUNCATE temp.known`,
   }
 }
@@ -80,18 +79,6 @@ async function recordOlder(connection: DuckDBConnection, projection: Projection,
 function selected(projection: Projection, rulesVersion: string): string {
   return historyColumns(projection)
     .map((column) => `${expression(column, rulesVersion)} AS "${column.name}"`)
-    .join(', ')
-}
-
-/** A deleted row leaves key and position behind, nothing else. */
-function rowSelected(projection: Projection, rulesVersion: string): string {
-  const fields = new Set(fieldColumns(projection).map(({ name }) => name))
-  fields.delete('id')
-  return rowColumns(projection)
-    .map((column) => {
-      const value = expression(column, rulesVersion)
-      return `${fields.has(column.name) ? `CASE WHEN NOT s.deleted THEN ${value} END` : value} AS "${column.name}"`
-    })
     .join(', ')
 }
 

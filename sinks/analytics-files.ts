@@ -4,14 +4,15 @@
  * takes its rows out of the store. A file that is not listed is the rest of a crash.
  *
  * With each history file goes one with the newest rows as they then were: the published current rows are these, but for
- * the rows that changed since, which are those of the history in the store.
+ * the rows whose newest change is in the store (analytics-latest.ts).
  */
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { ENTITIES } from '../core/incident.ts'
 import type { Projection, Projections } from '../schemas/policy/projection.ts'
-import { literal, names, rowColumns } from './analytics-layout.ts'
+import { latestRows } from './analytics-latest.ts'
+import { literal } from './analytics-layout.ts'
 import { makeDurable } from './analytics-durable.ts'
 
 const FOLDERS = ['history', 'latest'] as const
@@ -34,8 +35,7 @@ export async function moveToFiles(
   const history = join(directory, 'history', table, `${first}-${last}.parquet`)
   const latest = join(directory, 'latest', table, `${last}.parquet`)
   await copy(connection, `SELECT * FROM history_${table}`, history)
-  const live = `SELECT ${names(rowColumns(projection))} FROM row_${table} WHERE NOT deleted`
-  await copy(connection, live, latest)
+  await copy(connection, await latestRows(connection, projection), latest)
   await connection.run('COMMIT')
   await publishFile(history)
   await publishFile(latest)

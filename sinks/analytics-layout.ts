@@ -60,9 +60,8 @@ export function historyColumns(projection: Projection): Column[] {
   return [...fieldColumns(projection), ...LINEAGE, ...HISTORY]
 }
 
-/** Every row ever seen with its newest state; of a deleted one only key and position are left. */
 export function rowColumns(projection: Projection): Column[] {
-  return [...fieldColumns(projection), ...LINEAGE, { name: 'deleted', type: 'BOOLEAN', doc: 'The row is gone.' }]
+  return [...fieldColumns(projection), ...LINEAGE]
 }
 
 /** A quoted list of names, each behind `prefix`. */
@@ -104,7 +103,8 @@ async function makeTables(connection: DuckDBConnection, projections: Projections
   for (const entity of ENTITIES) {
     const projection = projections[entity]
     await connection.run(`CREATE TABLE history_${projection.table} (${definitions(historyColumns(projection))})`)
-    await connection.run(`CREATE TABLE row_${projection.table} (${definitions(rowColumns(projection))})`)
+    // Of every row ever seen, deleted ones too: the guard. Its columns are few, because each change rewrites them.
+    await connection.run(`CREATE TABLE newest_${projection.table} (id VARCHAR, position VARCHAR, deleted BOOLEAN)`)
   }
   await connection.run(`
     CREATE TABLE place (topic_partition INTEGER PRIMARY KEY, next_offset BIGINT, height VARCHAR,

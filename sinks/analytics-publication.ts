@@ -9,7 +9,8 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import { ENTITIES } from '../core/incident.ts'
 import type { Projection, Projections } from '../schemas/policy/projection.ts'
 import { makeDurable } from './analytics-durable.ts'
-import { fieldColumns, historyColumns, LAYOUT, LINEAGE, literal, names, rowColumns } from './analytics-layout.ts'
+import { latestOf, listedFiles, recentHistory } from './analytics-latest.ts'
+import { historyColumns, LAYOUT, literal, names, rowColumns } from './analytics-layout.ts'
 
 export const PUBLISHED_FILE = 'incidents.duckdb'
 
@@ -49,47 +50,25 @@ function removeDatabase(path: string): void {
 
 async function copyEntity(connection: DuckDBConnection, projection: Projection): Promise<void> {
   const { table } = projection
-  const listed = await connection.runAndReadAll(
-    `SELECT kind, path FROM store.file WHERE table_name = ${literal(table)} AND replaced_at IS NULL ORDER BY last_seq`,
-  )
-  const files = listed.getRows() as [string, string][]
-  const ofKind = (kind: string): string[] => files.filter((file) => file[0] === kind).map((file) => file[1])
-  await connection.run(entityTables(projection, ofKind('latest')))
-  await connection.run(entityViews(projection, ofKind('history'), ofKind('latest')))
-}
-
-/** Without a file of the newest rows the store's history is whole, and so are its rows; with one, what changed since. */
-function entityTables({ table }: Projection, latest: readonly string[]): string {
-  const changed = latest.length === 0 ? '' : `AND id IN (SELECT id FROM store.history_${table})`
-  return `
-    CREATE TABLE recent_history_${table} AS FROM store.history_${table};
-    CREATE TABLE recent_${table} AS FROM store.row_${table} WHERE NOT deleted ${changed}`
-}
-
-function entityViews(projection: Projection, history: readonly string[], latest: readonly string[]): string {
-  const { table } = projection
+  const files = await listedFiles(connection, projection)
+  const recent = `recent_history_${table}`
+  await connection.run(`CREATE TABLE ${recent} AS ${recentHistory(projection)}`)
   const changes = names(historyColumns(projection))
-  const rows = names(rowColumns(projection).slice(0, -1))
-  const older = history.length === 0 ? '' : `UNION ALL SELECT ${changes} FROM read_parquet(${list(history)})`
-  const unchanged =
-    latest.length === 0
-      ? ''
-      : `UNION ALL SELECT ${rows} FROM read_parquet(${list(latest)})
-         WHERE id NOT IN (SELECT id FROM recent_history_${table})`
-  const fields = names([...fieldColumns(projection), ...LINEAGE])
-  return `
-    CREATE VIEW history_${table} AS SELECT ${changes} FROM recent_history_${table} ${older};
+  const older =
+    files.history.length === 0 ? '' : `UNION ALL SELECT ${changes} FROM read_parquet(${list(files.history)})`
+  await connection.run(`
+    CREATE VIEW history_${table} AS SELECT ${changes} FROM ${recent} ${older};
     COMMENT ON VIEW history_${table} IS 'Every change of both models, once.';
-    CREATE VIEW latest_${table} AS SELECT ${rows} FROM recent_${table} ${unchanged};
+    CREATE VIEW latest_${table} AS ${latestOf(projection, recent, files)};
     COMMENT ON VIEW latest_${table} IS 'The newest state of every row that exists, of both models.';
-    CREATE VIEW temporal_${table} AS ${temporal(table, fields)};
+    ${currentView(table)};
+    COMMENT ON VIEW current_${table} IS
+      'The newest state of every row that exists; where an incident has a DPS report, the DPS rows only.';
+    ${temporalView(projection)};
     COMMENT ON VIEW temporal_${table} IS
       'Every state of every row with the time it held (UTC): mojap_start_datetime <= t AND mojap_end_datetime > t.';
     CREATE MACRO ${table}_as_of(moment) AS TABLE
-      SELECT * FROM temporal_${table} WHERE mojap_start_datetime <= moment AND mojap_end_datetime > moment;
-    ${currentView(table)};
-    COMMENT ON VIEW current_${table} IS
-      'The newest state of every row that exists; where an incident has a DPS report, the DPS rows only.'`
+      SELECT * FROM temporal_${table} WHERE mojap_start_datetime <= moment AND mojap_end_datetime > moment`)
 }
 
 /** The Report comes first in ENTITIES, so that the others may name its view. */
@@ -104,9 +83,11 @@ function currentView(table: string): string {
  * Commit times may step back where positions rise, so a state starts no earlier than those before it; states that one
  * transaction replaced held for no time and are left out.
  */
-function temporal(table: string, fields: string): string {
+function temporalView(projection: Projection): string {
+  const { table } = projection
   return `
-    SELECT ${fields},
+    CREATE VIEW temporal_${table} AS
+    SELECT ${names(rowColumns(projection))},
       started AS mojap_start_datetime,
       coalesce(ended, TIMESTAMPTZ '2999-01-01 00:00:00+00') AS mojap_end_datetime,
       ended IS NULL AS mojap_current_record
@@ -121,7 +102,7 @@ function temporal(table: string, fields: string): string {
 /** What the copy says of itself. */
 function describe(projections: Projections): string {
   const dictionary = ENTITIES.flatMap((entity) =>
-    [...fieldColumns(projections[entity]), ...LINEAGE].map(
+    rowColumns(projections[entity]).map(
       ({ name, type, doc }) =>
         `(${literal(projections[entity].table)}, ${literal(name)}, ${literal(type)}, ${literal(doc)})`,
     ),

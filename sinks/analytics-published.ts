@@ -36,7 +36,7 @@ export async function publishedCopy(directory: string, projections: Projections)
     await connection.run("SET TimeZone = 'UTC'")
     return {
       places: await readPlaces(connection),
-      rows: (entity) => readRows(connection, projections[entity], `latest_${projections[entity].table}`),
+      rows: (entity) => readRows(connection, projections[entity], `FROM latest_${projections[entity].table}`),
       close() {
         connection.closeSync()
         instance.closeSync()
@@ -47,14 +47,14 @@ export async function publishedCopy(directory: string, projections: Projections)
   }
 }
 
-/** Streams the rows of a table or view with an entity's columns. */
+/** Streams the rows of a query with an entity's columns. */
 export async function* readRows(
   connection: DuckDBConnection,
   projection: Projection,
-  from: string,
+  query: string,
 ): AsyncGenerator<AnalyticsRow> {
   const columns = projection.fields.map(({ column, type }) => asText(column, type))
-  const result = await connection.stream(`SELECT id, position, ${columns.join(', ')} FROM ${from}`)
+  const result = await connection.stream(`SELECT id, position, ${columns.join(', ')} FROM (${query})`)
   while (true) {
     const chunk = await result.fetchChunk()
     if (chunk === null || chunk.rowCount === 0) return

@@ -64,7 +64,7 @@ export function publisher(connection: DuckDBConnection, options: PublisherOption
     const { table } = projections[entity]
     const [changes = 0n, rows = 0n] = (
       await connection.runAndReadAll(
-        `SELECT (SELECT count(*) FROM history_${table}), (SELECT count(*) FROM row_${table})`,
+        `SELECT (SELECT count(*) FROM history_${table}), (SELECT count(*) FROM newest_${table})`,
       )
     ).getRows()[0] as bigint[]
     inStore.set(entity, Number(changes))

@@ -14,6 +14,7 @@ import { apply } from './analytics-apply.ts'
 import { foreign, openStore, sinkError, type Store } from './analytics-database.ts'
 import { deleteUnlistedFiles } from './analytics-files.ts'
 import { incomplete } from './analytics-incomplete.ts'
+import { latestRows } from './analytics-latest.ts'
 import { prepareLayout } from './analytics-layout.ts'
 import { reached } from './analytics-places.ts'
 import { readRows, type AnalyticsRow } from './analytics-published.ts'
@@ -170,8 +171,7 @@ async function openSink(store: Store, options: AnalyticsOptions): Promise<Analyt
     async *currentRows(entity) {
       const reading = await instance.connect()
       try {
-        const { table } = projections[entity]
-        yield* readRows(reading, projections[entity], `row_${table} WHERE NOT deleted`)
+        yield* readRows(reading, projections[entity], await latestRows(reading, projections[entity]))
       } finally {
         reading.closeSync()
       }

@@ -12,9 +12,10 @@ export type DprRow = Readonly<Record<string, unknown>>
 export async function readDprTable(directory: string, source: string, table: string): Promise<readonly DprRow[]> {
   const sql = await foldSql(directory, source, table)
   if (sql === null) return []
-  const instance = await DuckDBInstance.create(':memory:', { TimeZone: 'UTC' })
+  const instance = await DuckDBInstance.create(':memory:')
   try {
     const connection = await instance.connect()
+    await connection.run(`SET TimeZone = 'UTC'`)
     const reader = await connection.runAndReadAll(sql)
     return reader.getRowObjectsJson()
   } finally {

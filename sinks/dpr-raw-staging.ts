@@ -73,8 +73,8 @@ export interface Staging {
    * loads from updates by the load files. Returns what is left.
    */
   settle(staged: Staged, known: Known): Promise<StagedCounts>
-  /** Writes the load rows, or all others, in `parts` files of about equal length. */
-  writeParquet(staged: Staged, which: 'loads' | 'changes', files: readonly string[], rows: number): Promise<void>
+  /** Writes the load rows, or all others, in files of `length` rows. */
+  writeParquet(staged: Staged, which: 'loads' | 'changes', files: readonly string[], length: number): Promise<void>
   /** Writes key and position of every row. */
   writeJournal(file: string): Promise<void>
   /** Forgets all rows. */
@@ -88,9 +88,9 @@ export async function openStaging(options: StagingOptions): Promise<Staging> {
     memory_limit: options.memoryLimit,
     threads: String(options.threads),
     temp_directory: options.spillDirectory,
-    TimeZone: 'UTC',
   })
   const connection = await instance.connect()
+  await connection.run(`SET TimeZone = 'UTC'`)
   return staging(instance, connection)
 }
 
@@ -166,7 +166,7 @@ function staging(instance: DuckDBInstance, connection: DuckDBConnection): Stagin
       return { loads: count('L'), inserts: count('I'), updates: count('U') + count('R'), deletes: count('D') }
     },
 
-    writeParquet: async (staged, which, files, rows) => {
+    writeParquet: async (staged, which, files, length) => {
       const name = quoted(stagedName(staged.table))
       const columns = staged.table.columns.map(parquetExpression)
       const picked = which === 'loads' ? `op = 'L'` : `op <> 'L'`
@@ -175,7 +175,6 @@ function staging(instance: DuckDBInstance, connection: DuckDBConnection): Stagin
           ? [`'I' AS "Op"`, `'' AS checkpoint_col`]
           : [`replace(op, 'R', 'U') AS "Op"`, 'checkpoint_col']
       const select = [marks[0]!, ...columns, '_timestamp', marks[1]!].join(', ')
-      const length = Math.ceil(rows / files.length)
       for (const [part, file] of files.entries()) {
         const window = files.length === 1 ? '' : ` LIMIT ${length} OFFSET ${part * length}`
         await run(
@@ -253,14 +252,14 @@ async function oldestInDoubt(connection: DuckDBConnection, staged: Staged): Prom
 function dropStale(staged: Staged, journals: readonly string[]): string {
   const name = stagedName(staged.table)
   const key = keyExpression(staged.table)
-  const here = `SELECT ${key} AS key, position, rowid AS at FROM ${quoted(name)}`
+  const here = `SELECT ${key} AS key, position, rowid AS arrived FROM ${quoted(name)}`
   const before =
     journals.length === 0
       ? ''
       : ` UNION ALL SELECT key, position, -1 FROM read_parquet([${journals.map(literal).join(', ')}]) AS j
           WHERE name = ${literal(name)} AND key IN (SELECT ${key} FROM ${quoted(name)})`
   return `DELETE FROM ${quoted(name)} WHERE op <> 'L' AND rowid IN (
-    SELECT at FROM (SELECT at, position, max(position) OVER (
-      PARTITION BY key ORDER BY at ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS seen
+    SELECT arrived FROM (SELECT arrived, position, max(position) OVER (
+      PARTITION BY key ORDER BY arrived ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS seen
       FROM (${here}${before})) WHERE seen >= position)`
 }

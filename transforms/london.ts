@@ -77,10 +77,19 @@ function hoursOf(date: string): readonly string[] | null {
   if (known !== undefined) return known
   if (days.size >= DAYS_KEPT) days.clear()
   const midnight = wallClock(date)
-  const hours =
-    midnight === null ? null : Array.from({ length: 24 }, (_, hour) => utcHour(midnight + hour * 60 * MINUTE))
+  const hours = midnight === null ? null : utcHours(midnight)
   days.set(date, hours)
   return hours
+}
+
+/** The clock never changes twice within three days, so where both ends agree it does not change between them. */
+function utcHours(midnight: number): string[] {
+  const before = offsetAt(midnight - DAY)
+  const steady = before === offsetAt(midnight + 2 * DAY)
+  return Array.from({ length: 24 }, (_, hour) => {
+    const wall = midnight + hour * 60 * MINUTE
+    return steady ? isoSeconds(wall - before).slice(0, 13) : utcHour(wall)
+  })
 }
 
 /** `2024-07-01T11` for the wall hour 2024-07-01T12. */

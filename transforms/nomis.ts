@@ -56,17 +56,14 @@ function incidentCase(source: Cells): EntityRow[] {
   ] as const
   const [title, description] = [details(found[0]), details(found[1])]
   const [reportedBy, modifiedBy] = [username(people[0]), username(people[1])]
-  const common = {
-    reference: source.reference,
-    source: 'NOMIS',
-    systemOfRecord: 'NOMIS',
-    sourceTable: 'nomis.incident_cases',
-    sourceKey,
-  }
   return [
     upsert('Report', {
       id,
-      ...common,
+      reference: source.reference,
+      source: 'NOMIS',
+      systemOfRecord: 'NOMIS',
+      sourceTable: 'nomis.incident_cases',
+      sourceKey,
       createdIn: 'NOMIS',
       type,
       typeFamily: family,
@@ -101,7 +98,11 @@ function incidentCase(source: Cells): EntityRow[] {
     // NOMIS keeps no history of statuses: the present one, as if the reporter had set it when reporting.
     upsert('StatusChange', {
       id: rowId('nomis.incident_cases', `${sourceKey}/status`),
-      ...common,
+      reference: source.reference,
+      source: 'NOMIS',
+      systemOfRecord: 'NOMIS',
+      sourceTable: 'nomis.incident_cases',
+      sourceKey,
       reportId: id,
       status,
       statusRaw,

@@ -5,7 +5,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { PipelineError } from '../core/error.ts'
 
 /** Rises when a table below changes. */
-export const FILE_VERSION = 1
+const FILE_VERSION = 1
 
 /**
  * A log is one partition of one topic. Its records' ids are `log.id * LOG_SPAN + offset`, so that all records lie in

@@ -32,6 +32,7 @@ export async function* readEmbedded(reading: Reading): Feed<Received> {
     if (signal.aborted) return
     const partitions = logs.map((log) => log.partition)
     const places = await reading.places(partitions)
+    if (signal.aborted) return
     const cursors = logs.map((log) => startOf(log, places, reading))
     options.assigned?.(places, partitions)
 

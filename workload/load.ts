@@ -4,9 +4,9 @@ import { COPIED_STATUSES, NOMIS_STATUSES, nomisCode } from './codes.ts'
 import { insertReports, type NewReport } from './dps.ts'
 import { createReport, DPS_PATTERNS } from './dps-patterns.ts'
 import { buildIncident } from './incidents.ts'
-import { ensureQuestionnaires, FIRST_COPY, insertCases, type NewCase, type Questionnaires } from './nomis.ts'
+import { ensureQuestionnaires, insertCases, type NewCase, type Questionnaires } from './nomis.ts'
 import { createCase, NOMIS_PATTERNS } from './nomis-patterns.ts'
-import { readWorld, type Turn } from './patterns.ts'
+import { readLastCase, readWorld, type Turn } from './patterns.ts'
 import { account } from './people.ts'
 import { random } from './random.ts'
 import { FIRST_DAY, millis, MINUTE, wall } from './time.ts'
@@ -41,7 +41,7 @@ export async function seedReports(client: pg.ClientBase, options: SeedOptions): 
   const before = millis(firstDay)
   const questionnaires = await ensureQuestionnaires(write)
   let transactions = write.changes > 0 ? 1 : 0
-  const firstCase = await nextCase(write)
+  const firstCase = (await readLastCase(write)) + 1
   for (let from = 0; from < reports; from += CHUNK) {
     const count = Math.min(CHUNK, reports - from)
     await write.transaction(() => seedChunk(write, { seed, from, count, before, firstCase, questionnaires }))
@@ -96,17 +96,6 @@ async function seedChunk(write: Writer, chunk: Chunk): Promise<void> {
   await insertCases(write, questionnaires, cases)
 }
 
-/** The number after every legacy case and every report that was taken over. */
-async function nextCase(write: Writer): Promise<number> {
-  const [row] = await write.read<{ next: string }>(
-    `SELECT 1 + greatest(240000,
-        (SELECT max(incident_case_id) FROM nomis.incident_cases WHERE incident_case_id < $1),
-        (SELECT max(CASE WHEN report_reference ~ '^[0-9]{1,7}$' THEN report_reference::bigint END) FROM public.report)) AS next`,
-    [FIRST_COPY],
-  )
-  return Number(row!.next)
-}
-
 export interface RunOptions {
   readonly seed: number
   /** How many; Infinity goes on until the signal. */
@@ -148,8 +137,9 @@ export async function runTransactions(pool: pg.Pool, options: RunOptions): Promi
     const prepared = write.changes
     const begun = performance.now()
     let index = 0
-    for (; index < transactions && signal?.aborted !== true; index++) {
+    for (; index < transactions; index++) {
       if (rate !== undefined) await waitUntil(begun + (index * 1000) / rate, signal)
+      if (signal?.aborted === true) break
       const turn = { ...turnAt({ seed, start, index, now: now + index * STEP }), write, world }
       const before = write.changes
       const pattern = await write.transaction(() => act(turn, index < unknownCodes ? index : null))

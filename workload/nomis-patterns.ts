@@ -13,7 +13,7 @@ import {
   upsertCase,
   type NewCase,
 } from './nomis.ts'
-import { forget, pickRecent, type Pattern, type Turn } from './patterns.ts'
+import { forget, LAST_LEGACY, pickRecent, type Pattern, type Turn } from './patterns.ts'
 import { bookingId, prisoner, staffId } from './people.ts'
 import { sentences } from './texts.ts'
 import { seconds } from './time.ts'
@@ -54,12 +54,12 @@ function onCase(run: (turn: Turn, each: Case) => Promise<boolean>): Pattern['run
 }
 
 export async function createCase({ write, random, world, now, number }: Turn): Promise<boolean> {
-  const [row] = await write.read<{ id: string }>(
-    `SELECT 1 + greatest(240000, (SELECT max(incident_case_id) FROM nomis.incident_cases WHERE incident_case_id < $1),
-        (SELECT max(report_reference::bigint) FROM public.report WHERE source = 'NOMIS' AND report_reference ~ '^[0-9]{1,7}$')) AS id`,
-    [FIRST_COPY],
+  const [newest] = await write.read<{ id: string | null }>(
+    'SELECT max(incident_case_id) AS id FROM nomis.incident_cases WHERE incident_case_id < $1',
+    [LAST_LEGACY],
   )
-  const id = Number(row!.id)
+  const id = Math.max(world.lastCase, Number(newest!.id)) + 1
+  world.lastCase = id
   const each = { id, incident: buildIncident(random, number, now), status: random.pick(NOMIS_STATUSES) }
   await insertCases(write, world.questionnaires, [each])
   world.cases.push(id)
@@ -73,11 +73,17 @@ async function copyReport({ write, random, world }: Turn): Promise<boolean> {
     const report = id === undefined ? null : await readReport(write, id)
     const status = report === null ? undefined : COPIED_STATUSES[report.status]
     const number = Number(report?.reference)
-    if (report === null || status === undefined || !(number >= FIRST_COPY && number < 10_000_000_000)) continue
+    if (report === null || status === undefined || !hasDates(report)) continue
+    if (!(number >= FIRST_COPY && number < 10_000_000_000)) continue // not a number that NOMIS takes
     await upsertCase(write, world.questionnaires, { id: number, incident: report, status })
     return true
   }
   return false
+}
+
+/** False for a report of somebody else's with times that NOMIS cannot hold: infinite ones, and far ones. */
+function hasDates({ occurredAt, reportedAt, createdAt, modifiedAt }: Incident): boolean {
+  return [occurredAt, reportedAt, createdAt, modifiedAt].every((time) => /^\d{4}-\d\d-\d\dT[\d:.]+$/.test(time))
 }
 
 /** The whole case again, with whatever has changed in NOMIS since. */

@@ -1,6 +1,5 @@
 /** What one transaction of the load is given, and what the load knows of the database that it runs on. */
-import type { Questionnaires } from './nomis.ts'
-import { FIRST_COPY } from './nomis.ts'
+import { FIRST_COPY, type Questionnaires } from './nomis.ts'
 import type { Random } from './random.ts'
 import type { Writer } from './writer.ts'
 
@@ -37,6 +36,8 @@ export interface World {
   /** Numbers of reports that were deleted and whose copies may be left. */
   readonly orphans: number[]
   readonly questionnaires: Questionnaires
+  /** The highest number that a legacy case ever had. */
+  lastCase: number
 }
 
 const REMEMBERED = 5_000
@@ -56,7 +57,23 @@ export async function readWorld(write: Writer, questionnaires: Questionnaires): 
     changed: [],
     orphans: [],
     questionnaires,
+    lastCase: await readLastCase(write),
   }
+}
+
+/** Numbers from here on are left alone, so that new ones never grow into those of copies. */
+export const LAST_LEGACY = 9_000_000
+
+/** The highest number of a legacy case or of a report that was taken over from one. */
+export async function readLastCase(write: Writer): Promise<number> {
+  const [row] = await write.read<{ last: string }>(
+    `SELECT greatest(240000,
+        (SELECT max(incident_case_id) FROM nomis.incident_cases WHERE incident_case_id < $1),
+        (SELECT max(CASE WHEN report_reference ~ '^[0-9]{1,7}$' THEN report_reference::bigint END) FROM public.report
+          WHERE report_reference < '9' OR length(report_reference) < 7)) AS last`,
+    [LAST_LEGACY],
+  )
+  return Number(row!.last)
 }
 
 const RECENT = 200

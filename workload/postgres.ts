@@ -65,11 +65,12 @@ export async function startPostgres(options: LocalPostgresOptions): Promise<Loca
   }
 }
 
-export function freePort(): Promise<number> {
+/** A port that is free now: the wanted one, or any. */
+export function freePort(wanted = 0): Promise<number> {
   return new Promise((done, failed) => {
     const probe = createServer()
     probe.on('error', failed)
-    probe.listen(0, '127.0.0.1', () => {
+    probe.listen(wanted, '127.0.0.1', () => {
       const address = probe.address()
       probe.close(() =>
         typeof address === 'object' && address !== null ? done(address.port) : failed(new Error('no port')),

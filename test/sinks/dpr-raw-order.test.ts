@@ -27,13 +27,13 @@ test('rows read outside the stream keep their place in their partition although 
 const gone: ChangeParts = { offset: 0, lsn: 5000, ordinal: 1, at: 4000, before: { id: 1 } }
 const come: ChangeParts = { offset: 0, lsn: 5000, ordinal: 2, at: 4000, after: { id: 1 }, partition: 1 }
 
-test.each<[string, ChangeParts, boolean]>([
-  ['the insert of the same key from the same WAL record', come, true],
-  ['one of another key: the key was changed', { ...come, after: { id: 2 } }, false],
-  ['one from another WAL record: the row was deleted and made again', { ...come, at: 4008 }, false],
-  ['one in another table', { ...come, table: 'public.response' }, false],
-  ['one of another transaction', { ...come, lsn: 5800 }, false],
-  ['an update', { ...come, before: { id: 1 } }, false],
-])('after a delete, %s', (_, next, moved) => {
+test.each<[string, boolean, ChangeParts]>([
+  ['the insert of the same key from the same WAL record', true, come],
+  ['one of another key: the key was changed', false, { ...come, after: { id: 2 } }],
+  ['one from another WAL record: the row was deleted and made again', false, { ...come, at: 4008 }],
+  ['one in another table', false, { ...come, table: 'public.response' }],
+  ['one of another transaction', false, { ...come, lsn: 5800 }],
+  ['an update', false, { ...come, before: { id: 1 } }],
+])('after a delete, %s: that it moved is %j', (_, moved, next) => {
   expect(isMove(rowChange(gone), rowChange(next))).toBe(moved)
 })

@@ -8,7 +8,7 @@ import { BEGINNING } from '../../core/position.ts'
 import type { Tail } from '../../core/tail.ts'
 import { rawDecoder } from '../../schemas/raw-decoder.ts'
 import { rawEncoder } from '../../schemas/raw-encoder.ts'
-import { memoryRegistry } from './registry-memory.ts'
+import { localRegistry } from '../../schemas/registry-local.ts'
 
 export const PARTITIONS = 6
 
@@ -45,7 +45,7 @@ export function tailsOf(changes: readonly Change[]): Tail[] {
 }
 
 export async function runCapture(run: CaptureRun): Promise<Captured> {
-  const registry = memoryRegistry()
+  const registry = localRegistry(run.stateDirectory)
   const encoder = rawEncoder({ registry, topic: 'raw', namespace: 'incidents', database: 'test' })
   const decoder = rawDecoder(registry)
   const stop = new AbortController()

@@ -80,7 +80,12 @@ export function change(parts: ChangeParts): IncidentChange {
   return unify(rowChange(parts))
 }
 
-export function marker(parts: { offset: number; lsn: number; partition?: number; snapshotDone?: boolean }): IncidentChange {
+export function marker(parts: {
+  offset: number
+  lsn: number
+  partition?: number
+  snapshotDone?: boolean
+}): IncidentChange {
   const found: Marker = {
     op: 'm',
     position: position(1, parts.lsn, 0),
@@ -112,10 +117,14 @@ export function filesOf(directory: string, folder: string): string[] {
 /** The rows of a folder in the order in which they were written, load files first. */
 export async function rowsOf(directory: string, folder: string, columns = '*'): Promise<Record<string, unknown>[]> {
   const files = filesOf(directory, folder)
-  const ordered = [...files.filter((name) => name.startsWith('LOAD')), ...files.filter((name) => !name.startsWith('LOAD'))]
-  const instance = await DuckDBInstance.create(':memory:', { TimeZone: 'UTC' })
+  const ordered = [
+    ...files.filter((name) => name.startsWith('LOAD')),
+    ...files.filter((name) => !name.startsWith('LOAD')),
+  ]
+  const instance = await DuckDBInstance.create(':memory:')
   try {
     const connection = await instance.connect()
+    await connection.run(`SET TimeZone = 'UTC'`)
     const rows: Record<string, unknown>[] = []
     for (const name of ordered) {
       const file = join(directory, 'raw', folder, name)

@@ -1,0 +1,59 @@
+/** Keeping stages running: a fault that may pass is tried again from the stage's own place, every other ends the process. */
+import { CODES, PipelineError } from '../core/error.ts'
+import { errorFields, type Logger } from '../observability.ts'
+
+export type Stage = (signal: AbortSignal) => Promise<void>
+
+/** A stage that fails sooner than this the first time has never worked: its error is the configuration's. */
+const SETTLED_MS = 10_000
+const LONGEST_PAUSE_MS = 30_000
+
+/** Runs the stages until the signal; rejects with the first error that trying again cannot help, the others stopped. */
+export async function supervise(stages: ReadonlyMap<string, Stage>, log: Logger, signal: AbortSignal): Promise<void> {
+  const stop = new AbortController()
+  const all = AbortSignal.any([signal, stop.signal])
+  const runs = [...stages].map(async ([name, stage]) => {
+    try {
+      await persist(name, stage, log, all)
+    } finally {
+      stop.abort()
+    }
+  })
+  const ended = await Promise.allSettled(runs)
+  const failed = ended.find((each) => each.status === 'rejected')
+  if (failed !== undefined) throw failed.reason
+}
+
+async function persist(name: string, stage: Stage, log: Logger, signal: AbortSignal): Promise<void> {
+  let settled = false
+  let pause = 500
+  while (!signal.aborted) {
+    const begun = performance.now()
+    try {
+      await stage(signal)
+      return
+    } catch (error) {
+      if (signal.aborted) return
+      const worked = performance.now() - begun >= SETTLED_MS
+      settled ||= worked
+      if (!settled || !isRetriable(error)) throw error
+      pause = worked ? 500 : Math.min(pause * 2, LONGEST_PAUSE_MS)
+      log.error({ stage: name, ...errorFields(error), againInMs: pause }, error instanceof Error ? error.message : 'failed')
+      await sleep(pause, signal)
+    }
+  }
+}
+
+function isRetriable(error: unknown): boolean {
+  return error instanceof PipelineError && CODES[error.code].retriable
+}
+
+export function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms)
+    signal.addEventListener('abort', () => {
+      clearTimeout(timer)
+      resolve()
+    })
+  })
+}

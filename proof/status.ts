@@ -1,0 +1,108 @@
+/** How far every hop is, and how much time the slot has. */
+import { connect } from '../connectors/postgres/session.ts'
+import type { Place } from '../core/place.ts'
+import { BEGINNING, lsnOf, lsnText } from '../core/position.ts'
+import { rawDecoder } from '../schemas/raw-decoder.ts'
+import type { Registry } from '../schemas/registry.ts'
+import { readTails } from '../transport/recovery.ts'
+import type { Topic, Transport } from '../transport/topic.ts'
+
+export interface SlotStatus {
+  readonly name: string
+  readonly active: boolean
+  /** PostgreSQL's own word: reserved, extended, unreserved or lost. */
+  readonly walStatus: string
+  readonly confirmedLsn: string
+  /** WAL that the slot holds on the source's disk. */
+  readonly heldBytes: number
+  /** WAL that may still be written before the slot is lost; null when there is no limit. */
+  readonly leftBytes: number | null
+  /** At the rate of the last second; null when nothing limits it or nothing is written. */
+  readonly secondsToLoss: number | null
+}
+
+export interface ReaderStatus {
+  readonly name: string
+  /** Records of the raw topic that it has not read yet. */
+  readonly behindRecords: number
+}
+
+export interface Status {
+  /** Null when no source is configured or the slot does not exist. */
+  readonly slot: SlotStatus | null
+  /** The oldest of the partitions' newest markers. */
+  readonly capturedTo: { readonly lsn: string; readonly at: string } | null
+  readonly snapshotDone: boolean
+  readonly rawRecords: number
+  readonly deadLetters: number
+  readonly readers: readonly ReaderStatus[]
+}
+
+export interface StatusOptions {
+  readonly databaseUrl: string | undefined
+  readonly slot: string
+  readonly transport: Transport
+  readonly registry: Registry
+  readonly raw: Topic
+  readonly deadLetters: Topic
+  /** Consumer groups by the name they are shown with. */
+  readonly groups: ReadonlyMap<string, string>
+}
+
+export async function readStatus(options: StatusOptions): Promise<Status> {
+  const { raw, deadLetters, registry, transport, groups } = options
+  const bounds = await raw.bounds()
+  const letters = await deadLetters.bounds()
+  const tails = await readTails(raw, rawDecoder(registry))
+  const markers = tails.flatMap((tail) => (tail.marker === null ? [] : [tail.marker]))
+  const oldest = markers.toSorted((a, b) => (a.position < b.position ? -1 : 1))[0]
+  const readers = await Promise.all(
+    [...groups].map(async ([name, group]) => ({ name, behindRecords: behind(bounds, await transport.committed(group, raw)) })),
+  )
+  return {
+    slot: options.databaseUrl === undefined ? null : await slotStatus(options.databaseUrl, options.slot),
+    capturedTo: oldest === undefined ? null : { lsn: lsnText(lsnOf(oldest.position)), at: new Date(oldest.committedAt / 1000).toISOString() },
+    snapshotDone: markers.length === tails.length && markers.every((marker) => marker.snapshotDone),
+    rawRecords: sum(bounds.map(({ low, high }) => high - low)),
+    deadLetters: sum(letters.map(({ low, high }) => high - low)),
+    readers,
+  }
+}
+
+function behind(bounds: Awaited<ReturnType<Topic['bounds']>>, places: ReadonlyMap<number, Place>): number {
+  return sum(bounds.map(({ low, high }, partition) => high - Math.max(low, (places.get(partition) ?? { next: low, height: BEGINNING }).next)))
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, n) => total + n, 0)
+}
+
+const SLOT = `
+  SELECT slot_name AS name, active::text, wal_status AS "walStatus", confirmed_flush_lsn::text AS confirmed,
+         pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::int8::text AS held, safe_wal_size::text AS left_,
+         pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::int8::text AS now_
+  FROM pg_replication_slots WHERE slot_name = $1`
+
+async function slotStatus(url: string, name: string): Promise<SlotStatus | null> {
+  const client = await connect(url)
+  try {
+    const sample = async (): Promise<Record<string, string | null> | undefined> => (await client.query(SLOT, [name])).rows[0]
+    const first = await sample()
+    if (first === undefined) return null
+    await new Promise((resolve) => setTimeout(resolve, 1000))
+    const second = (await sample()) ?? first
+    const rate = Number(second['now_']) - Number(first['now_'])
+    const left = second['left_'] == null ? null : Number(second['left_'])
+    return {
+      name,
+      active: second['active'] === 'true',
+      walStatus: second['walStatus'] ?? 'unknown',
+      confirmedLsn: second['confirmed'] ?? '0/0',
+      heldBytes: Number(second['held'] ?? 0),
+      leftBytes: left,
+      secondsToLoss: left === null || rate <= 0 ? null : Math.round(left / rate),
+    }
+  } finally {
+    await client.end()
+  }
+}

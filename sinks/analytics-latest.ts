@@ -1,0 +1,48 @@
+/**
+ * The newest state of every row: its newest change is either in the recent history, or was folded into the file of
+ * newest rows that was written when the history before it became a file.
+ */
+import type { DuckDBConnection } from '@duckdb/node-api'
+import type { Projection } from '../schemas/policy/projection.ts'
+import { literal, names, rowColumns } from './analytics-layout.ts'
+
+export interface Files {
+  readonly history: readonly string[]
+  /** The file of newest rows; null before the first. */
+  readonly latest: string | null
+}
+
+/** The files of an entity that count, out of the store. */
+export async function listedFiles(connection: DuckDBConnection, { table }: Projection): Promise<Files> {
+  const rows = await connection.runAndReadAll(
+    `SELECT kind, path FROM store.file WHERE table_name = ${literal(table)} AND replaced_at IS NULL ORDER BY last_seq`,
+  )
+  const files = rows.getRows() as [string, string][]
+  return {
+    history: files.filter(([kind]) => kind === 'history').map(([, path]) => path),
+    latest: files.find(([kind]) => kind === 'latest')?.[1] ?? null,
+  }
+}
+
+/** The history in the store, each change with whether it is its row's newest. */
+export function recentHistory({ table }: Projection): string {
+  return `
+    SELECT h.*, n.id IS NOT NULL AS newest
+    FROM store.history_${table} h LEFT JOIN store.newest_${table} n ON h.id = n.id AND h.position = n.position`
+}
+
+/** The rows that exist, of both models, out of {@link recentHistory} and the file. */
+export function latestOf(projection: Projection, recent: string, { latest }: Files): string {
+  const rows = names(rowColumns(projection))
+  const changed = `SELECT ${rows} FROM ${recent} WHERE newest AND NOT deleted`
+  if (latest === null) return changed
+  return `
+    ${changed} UNION ALL
+    SELECT ${rows} FROM read_parquet(${literal(latest)}) WHERE id NOT IN (SELECT id FROM ${recent} WHERE newest)`
+}
+
+/** The query for the rows that exist, in the store. */
+export async function latestRows(connection: DuckDBConnection, projection: Projection): Promise<string> {
+  const files = await listedFiles(connection, projection)
+  return `WITH recent AS MATERIALIZED (${recentHistory(projection)}) ${latestOf(projection, 'recent', files)}`
+}

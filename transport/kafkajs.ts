@@ -1,0 +1,258 @@
+/**
+ * kafkajs 2.2.4, pinned exactly, as far as this transport uses it: connections, metadata and the protocol's requests.
+ *
+ * Its producer and consumer are not used. The producer sends twice, or not at all, what it holds for a partition whose
+ * leader moves while several brokers are written to; it ends the transactions of its predecessor at the first
+ * transaction, not when it connects; and it costs 11 µs a message. The consumer pushes, cannot be told where to start
+ * before it fetches, and serves the first partitions of a request first. What stands here is inner to kafkajs:
+ * test/transport/kafka-fast.test.ts fails when the version moves.
+ */
+import { createRequire } from 'node:module'
+import { Kafka, logLevel, type Admin, type KafkaConfig, type logLevel as LogLevel } from 'kafkajs'
+
+const require = createRequire(import.meta.url)
+
+/** How long a broker's metadata is believed. */
+const METADATA_MS = 60_000
+const READ_COMMITTED = 1
+
+export interface PartitionMetadata {
+  readonly partitionId: number
+  /** -1 while there is none. */
+  readonly leader: number
+}
+
+export interface OffsetsOfTopic<P> {
+  readonly topic: string
+  readonly partitions: readonly P[]
+}
+
+interface ProtocolRequest {
+  readonly request: {
+    readonly apiKey: number
+    readonly apiVersion: number
+    readonly apiName: string
+    encode(): Promise<Encoded>
+  }
+  readonly response: {
+    decode(payload: Buffer): Promise<unknown>
+    parse(decoded: unknown): Promise<unknown>
+  }
+  readonly requestTimeout?: number
+}
+
+/** What kafkajs's encoder takes as a written part. */
+export interface Encoded {
+  readonly buf: Buffer
+  readonly buffer: Buffer
+}
+
+interface ProducerIds {
+  readonly transactionalId: string
+  readonly producerId: string
+  readonly producerEpoch: number
+}
+
+export interface Broker {
+  readonly nodeId: number
+  readonly connectionPool: { send(request: ProtocolRequest): Promise<unknown> }
+  disconnect(): Promise<void>
+  initProducerId(given: {
+    transactionalId?: string | undefined
+    transactionTimeout: number
+  }): Promise<{ producerId: string; producerEpoch: number }>
+  addPartitionsToTxn(given: ProducerIds & { topics: readonly OffsetsOfTopic<number>[] }): Promise<unknown>
+  addOffsetsToTxn(given: ProducerIds & { groupId: string }): Promise<unknown>
+  txnOffsetCommit(
+    given: ProducerIds & { groupId: string; topics: readonly OffsetsOfTopic<CommittedOffset>[] },
+  ): Promise<unknown>
+  endTxn(given: ProducerIds & { transactionResult: boolean }): Promise<unknown>
+  listOffsets(given: {
+    isolationLevel: number
+    topics: readonly OffsetsOfTopic<{ partition: number; timestamp: number }>[]
+  }): Promise<{ responses: readonly OffsetsOfTopic<{ partition: number; offset: string }>[] }>
+  joinGroup(given: {
+    groupId: string
+    sessionTimeout: number
+    rebalanceTimeout: number
+    memberId: string
+    groupProtocols: readonly unknown[]
+  }): Promise<{ generationId: number; leaderId: string; memberId: string; members: readonly unknown[] }>
+  syncGroup(given: {
+    groupId: string
+    generationId: number
+    memberId: string
+    groupAssignment: readonly unknown[]
+  }): Promise<{ memberAssignment: Buffer }>
+  heartbeat(given: { groupId: string; groupGenerationId: number; memberId: string }): Promise<unknown>
+  leaveGroup(given: { groupId: string; memberId: string }): Promise<unknown>
+  offsetCommit(given: {
+    groupId: string
+    groupGenerationId: number
+    memberId: string
+    topics: readonly OffsetsOfTopic<CommittedOffset>[]
+  }): Promise<unknown>
+  offsetFetch(given: {
+    groupId: string
+    topics: readonly OffsetsOfTopic<{ partition: number }>[]
+  }): Promise<{ responses: readonly OffsetsOfTopic<CommittedOffset>[] }>
+}
+
+export interface CommittedOffset {
+  readonly partition: number
+  /** -1 when nothing is committed. */
+  readonly offset: string
+  readonly metadata: string | null
+}
+
+/** Connections of its own to every broker. */
+export interface Cluster {
+  connect(): Promise<void>
+  disconnect(): Promise<void>
+  refreshMetadata(): Promise<void>
+  refreshMetadataIfNecessary(): Promise<void>
+  addMultipleTargetTopics(topics: readonly string[]): Promise<void>
+  findTopicPartitionMetadata(topic: string): readonly PartitionMetadata[]
+  findBroker(given: { nodeId: number }): Promise<Broker>
+  findControllerBroker(): Promise<Broker>
+  /** Type 0 for groups, 1 for transactions. */
+  findGroupCoordinator(given: { groupId: string; coordinatorType?: number }): Promise<Broker>
+}
+
+export interface Assigner {
+  protocol(given: { topics: readonly string[] }): unknown
+  assign(given: { members: readonly unknown[]; topics: readonly string[] }): Promise<readonly unknown[]>
+}
+
+/** Gets what kafkajs has to say; without one it is silent. */
+export type BrokerLog = (level: 'error' | 'warn' | 'info' | 'debug', message: string) => void
+
+export interface ClientOptions extends Pick<KafkaConfig, 'ssl' | 'sasl'> {
+  readonly brokers: readonly string[]
+  readonly clientId: string
+  readonly log?: BrokerLog | undefined
+}
+
+export interface Client {
+  readonly brokers: readonly string[]
+  /** New connections, made when they are first needed. */
+  cluster(): Cluster
+  admin(): Admin
+}
+
+export function kafkaClient(options: ClientOptions): Client {
+  const { brokers, clientId, ssl, sasl, log } = options
+  const kafka = new Kafka({
+    brokers: [...brokers],
+    clientId,
+    connectionTimeout: 3000,
+    authenticationTimeout: 10_000,
+    // How long something is tried is decided by whoever asked for it (kafka-retry.ts).
+    retry: { initialRetryTime: 50, maxRetryTime: 500, factor: 0.2, multiplier: 2, retries: 3 },
+    ...(ssl === undefined ? {} : { ssl }),
+    ...(sasl === undefined ? {} : { sasl }),
+    logLevel: log === undefined ? logLevel.NOTHING : logLevel.WARN,
+    logCreator: () => (entry) => log?.(LEVELS[entry.level] ?? 'debug', entry.log.message),
+  })
+  const create = Object.getOwnPropertySymbols(kafka).find((each) => each.description === 'private:Kafka:createCluster')
+  if (create === undefined) throw new TypeError('kafkajs is not version 2.2.4')
+  const createCluster = (kafka as unknown as Record<symbol, (given: object) => Cluster>)[create]!
+  return {
+    brokers,
+    cluster: () =>
+      createCluster({ metadataMaxAge: METADATA_MS, allowAutoTopicCreation: false, isolationLevel: READ_COMMITTED }),
+    admin: () => kafka.admin(),
+  }
+}
+
+const LEVELS: Partial<Record<LogLevel, 'error' | 'warn' | 'info' | 'debug'>> = {
+  [logLevel.ERROR]: 'error',
+  [logLevel.WARN]: 'warn',
+  [logLevel.INFO]: 'info',
+}
+
+/** Deals the partitions out to the members in turn, as every kafkajs consumer does. */
+export function roundRobin(cluster: Cluster): Assigner {
+  const { PartitionAssigners } = require('kafkajs') as {
+    PartitionAssigners: { roundRobin(given: { cluster: Cluster }): Assigner }
+  }
+  return PartitionAssigners.roundRobin({ cluster })
+}
+
+/** The partitions of one topic in a member's assignment. */
+export function assignedPartitions(assignment: Buffer, topic: string): readonly number[] {
+  const { AssignerProtocol } = require('kafkajs') as {
+    AssignerProtocol: {
+      MemberAssignment: { decode(assignment: Buffer): { assignment: Record<string, number[]> } | null }
+    }
+  }
+  return AssignerProtocol.MemberAssignment.decode(assignment)?.assignment[topic] ?? []
+}
+
+const { createErrorFromCode } = require('kafkajs/src/protocol/error.js') as {
+  createErrorFromCode(code: number): Error & { readonly type: string; readonly retriable: boolean }
+}
+
+/** kafkajs's error for one of the protocol's codes; null for success. */
+export function errorOf(code: number): (Error & { readonly type: string; readonly retriable: boolean }) | null {
+  return code === 0 ? null : createErrorFromCode(code)
+}
+
+export interface FetchOptions {
+  readonly maxWaitTime: number
+  readonly minBytes: number
+  readonly maxBytes: number
+  readonly topics: readonly OffsetsOfTopic<{ partition: number; fetchOffset: string; maxBytes: number }>[]
+}
+
+const fetchV11 = require('kafkajs/src/protocol/requests/fetch/v11/request.js') as (
+  given: FetchOptions & { replicaId: number; isolationLevel: number },
+) => ProtocolRequest['request']
+
+/** Fetches what committed transactions, and writers without one, have written; resolves with the undecoded response. */
+export function sendFetch(broker: Broker, options: FetchOptions): Promise<Buffer> {
+  return send(broker, {
+    request: fetchV11({ ...options, replicaId: -1, isolationLevel: READ_COMMITTED }),
+    response: UNDECODED,
+    requestTimeout: options.maxWaitTime + 10_000,
+  })
+}
+
+const { Produce: PRODUCE } = require('kafkajs/src/protocol/requests/apiKeys.js') as { Produce: number }
+
+/** Sends a produce request of version 7; resolves with the undecoded response. */
+export function sendProduce(broker: Broker, encoded: Buffer, timeoutMs: number): Promise<Buffer> {
+  return send(broker, {
+    request: {
+      apiKey: PRODUCE,
+      apiVersion: 7,
+      apiName: 'Produce',
+      encode: () => Promise.resolve({ buf: encoded, buffer: encoded }),
+    },
+    response: UNDECODED,
+    requestTimeout: timeoutMs + 5000,
+  })
+}
+
+const UNDECODED: ProtocolRequest['response'] = {
+  decode: (payload) => Promise.resolve({ payload }),
+  parse: (decoded) => Promise.resolve((decoded as { payload: Buffer }).payload),
+}
+
+async function send(broker: Broker, request: ProtocolRequest): Promise<Buffer> {
+  try {
+    return (await broker.connectionPool.send(request)) as Buffer
+  } catch (error) {
+    if (error instanceof Error && error.name === 'KafkaJSConnectionClosedError') await broker.disconnect()
+    throw error
+  }
+}
+
+// kafkajs sets a timer with a negative delay for each response, which Node 22 and later warn about.
+const RequestQueue = require('kafkajs/src/network/requestQueue/index.js') as {
+  prototype: { pending: unknown[]; throttledUntil: number; scheduleCheckPendingRequests(): void }
+}
+const schedule = RequestQueue.prototype.scheduleCheckPendingRequests
+RequestQueue.prototype.scheduleCheckPendingRequests = function (this: typeof RequestQueue.prototype): void {
+  if (this.pending.length > 0 || this.throttledUntil > Date.now()) schedule.call(this)
+}
