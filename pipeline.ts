@@ -109,7 +109,7 @@ export async function capture(runtime: Runtime, signal: AbortSignal): Promise<vo
 
 /** The raw topic into the governed topics; outputs and place are committed together. */
 export async function governed(runtime: Runtime, signal: AbortSignal): Promise<void> {
-  const { config, transport, registry, raw, metrics } = runtime
+  const { config, transport, registry, raw } = runtime
   const names = topics(config.NAMESPACE)
   await transport.topic(names.unified)
   await transport.topic(names.deadLetters)

@@ -66,7 +66,7 @@ export async function demo(given: Config, options: DemoOptions, signal: AbortSig
       await server.stop()
     }
   } finally {
-    await lock.release()
+    lock.release()
   }
 }
 

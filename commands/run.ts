@@ -53,7 +53,7 @@ export async function runEmbedded(environment: Environment, signal: AbortSignal)
       await runtime.transport.close()
     }
   } finally {
-    await lock.release()
+    lock.release()
   }
   return EXIT.done
 }
@@ -74,7 +74,7 @@ export async function runStage(environment: Environment, name: 'capture' | 'unif
       await runtime.transport.close()
     }
   } finally {
-    await lock?.release()
+    lock?.release()
   }
   return EXIT.done
 }

@@ -2,7 +2,7 @@
 
 /** An incident report: what happened where and when, and how far its handling is. */
 export type Report = {
-  /** DPS: the report's own id. NOMIS: UUIDv5 of the incident number. */
+  /** DPS: the report's own id. NOMIS: UUIDv5 of the source row's table and key. */
   readonly id: string
   /** The incident's number in both models; what identifies it across them. */
   readonly reference: string
@@ -194,7 +194,7 @@ export type Response = {
   readonly sequence: number
   /** The answer's id in its question set; null where the source has none. */
   readonly code: string | null
-  /** The answer's text out of the question set. */
+  /** The answer's text, one of the question set's options; what a person typed is in additionalInformation. */
   readonly response: string | null
   /** The answer as shown to people. */
   readonly label: string | null
@@ -204,7 +204,7 @@ export type Response = {
   readonly additionalInformation: string | null
   /** Who recorded it. */
   readonly recordedBy: string | null
-  /** When it was recorded, as an instant; null where the source does not say. */
+  /** When it was recorded, as an instant; in NOMIS when its row was created; null where the source does not say. */
   readonly recordedAt: string | null
   /** When it was recorded, as London wall time. */
   readonly recordedAtLocal: string | null
@@ -237,7 +237,7 @@ export type StatusChange = {
   readonly changedAtLocal: string
   /** Who changed it. */
   readonly changedBy: string | null
-  /** True where NOMIS kept no history: one row with the present status at the time of reporting. */
+  /** True for a NOMIS row: it kept no history, so this is the present status at the time of reporting. */
   readonly synthetic: boolean
 }
 

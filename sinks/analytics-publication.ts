@@ -22,30 +22,26 @@ export async function publishCopy(
 ): Promise<number> {
   const path = join(directory, PUBLISHED_FILE)
   const next = `${path}.next`
-  removeDatabase(next)
-  await connection.run(`ATTACH ${literal(next)} AS publication`)
+  rmSync(next, { force: true })
+  // Without a log: the copy is written once, by its checkpoint, and is nothing before that.
+  await connection.run(`ATTACH ${literal(next)} AS publication (RECOVERY_MODE NO_WAL_WRITES)`)
   try {
     await connection.run('USE publication; BEGIN')
     for (const entity of ENTITIES) await copyEntity(connection, projections[entity])
     await connection.run(describe(projections))
-    await connection.run('COMMIT')
+    await connection.run('COMMIT; CHECKPOINT publication; USE store; DETACH publication')
   } catch (error) {
     await connection.run('ROLLBACK').catch(() => {})
     await connection.run('USE store; DETACH publication').catch(() => {})
+    rmSync(next, { force: true })
     throw error
   }
-  await connection.run('USE store; CHECKPOINT publication; DETACH publication')
   await makeDurable(next)
   // An analyst who opened the old copy for writing leaves a log beside it, which would not fit the new one.
   rmSync(`${path}.wal`, { force: true })
   renameSync(next, path)
   await makeDurable(directory)
   return statSync(path).size
-}
-
-function removeDatabase(path: string): void {
-  rmSync(path, { force: true })
-  rmSync(`${path}.wal`, { force: true })
 }
 
 async function copyEntity(connection: DuckDBConnection, projection: Projection): Promise<void> {

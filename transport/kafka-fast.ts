@@ -126,11 +126,7 @@ export function encodeProduce({ transactionalId, timeoutMs, topics }: ProduceReq
   for (const [topic, partitions] of topics) {
     parts.push(nullableString(topic), int32(partitions.length))
     for (const { partition, batch } of partitions) {
-      parts.push(
-        int32(partition),
-        int32(batch.reduce((sum, { length }) => sum + length, 0)),
-        ...batch,
-      )
+      parts.push(int32(partition), int32(batch.reduce((sum, { length }) => sum + length, 0)), ...batch)
     }
   }
   return Buffer.concat(parts)

@@ -29,7 +29,12 @@ export async function fetchFrom(
 ): Promise<Fetched[]> {
   const broker = await cluster.findBroker({ nodeId })
   const partitions = positions.map(([partition, next]) => ({ partition, fetchOffset: String(next), maxBytes }))
-  const payload = await sendFetch(broker, { maxWaitTime: WAIT_MS, minBytes: 1, maxBytes, topics: [{ topic, partitions }] })
+  const payload = await sendFetch(broker, {
+    maxWaitTime: WAIT_MS,
+    minBytes: 1,
+    maxBytes,
+    topics: [{ topic, partitions }],
+  })
   const fetched: Fetched[] = []
   const from = new Map(positions)
   for (const each of decodeFetch(payload)) {
@@ -47,7 +52,12 @@ export interface Bounds {
 }
 
 /** By partition: the first offset kept, and the end of what is committed. */
-export function fetchBounds(cluster: Cluster, topic: string, partitions: readonly number[], patience: Patience): Promise<Bounds[]> {
+export function fetchBounds(
+  cluster: Cluster,
+  topic: string,
+  partitions: readonly number[],
+  patience: Patience,
+): Promise<Bounds[]> {
   return retrying(
     async () => {
       const [low, high] = await Promise.all([
@@ -113,7 +123,7 @@ async function fetchRange(
   patience: Patience,
 ): Promise<Received[]> {
   const found: Received[] = []
-  for (let next = from; next < to; ) {
+  for (let next = from; next < to;) {
     const fetched = await retrying(
       () => fetchFrom(cluster, topic, leaderOf(cluster, topic, partition), [[partition, next]], TAIL_FETCH_BYTES),
       { ...patience, mend: () => cluster.refreshMetadata() },

@@ -61,7 +61,10 @@ export interface DecodedRecords {
  * The records from offset `from` on, without those of aborted transactions. MALFORMED_RECORD when a batch's checksum is
  * wrong, or its format or compression is none that this pipeline writes.
  */
-export async function decodeRecords({ partition, records, aborted }: FetchedPartition, from: number): Promise<DecodedRecords> {
+export async function decodeRecords(
+  { partition, records, aborted }: FetchedPartition,
+  from: number,
+): Promise<DecodedRecords> {
   const found: Received[] = []
   const pending = aborted.toSorted((a, b) => a.firstOffset - b.firstOffset)
   const aborting = new Set<bigint>()

@@ -1,7 +1,7 @@
 /** A member of a consumer group: which partitions are its own, kept up in the background whatever the reader does. */
 import { setTimeout } from 'node:timers/promises'
 import { isRebalancing, passes, retrying, typeOf } from './kafka-retry.ts'
-import { assignedPartitions, roundRobin, type Broker, type Client, type Cluster } from './kafkajs.ts'
+import { assignedPartitions, hangUp, roundRobin, type Broker, type Client, type Cluster } from './kafkajs.ts'
 
 const SESSION_MS = 10_000
 const REBALANCE_MS = 30_000
@@ -133,7 +133,11 @@ export function joinGroup(options: MembershipOptions): Membership {
       }
     },
     commit: async (generation, next) => {
-      const partitions = Array.from(next, ([partition, offset]) => ({ partition, offset: String(offset), metadata: '' }))
+      const partitions = Array.from(next, ([partition, offset]) => ({
+        partition,
+        offset: String(offset),
+        metadata: '',
+      }))
       try {
         await retrying(
           async () => {
@@ -153,8 +157,9 @@ export function joinGroup(options: MembershipOptions): Membership {
         if (joined && memberId !== '') await coordinator?.leaveGroup({ groupId, memberId })
       })().catch(() => {})
       await Promise.race([leaving, setTimeout(LEAVE_MS)])
-      await cluster.disconnect()
+      await hangUp(cluster)
       await kept
+      await hangUp(cluster)
     },
   }
 }

@@ -137,7 +137,8 @@ async function produce(cluster: Cluster, state: ProducerState, nodeId: number, p
   const results = decodeProduce(await sendProduce(broker, request, REQUEST_TIMEOUT_MS))
   return pending.flatMap((each) => {
     const result = results.find(({ topic, partition }) => topic === each.topic && partition === each.partition)
-    const error = result === undefined ? new Error('the broker did not answer for a partition') : errorOf(result.errorCode)
+    const error =
+      result === undefined ? new Error('the broker did not answer for a partition') : errorOf(result.errorCode)
     return error === null || typeOf(error) === 'DUPLICATE_SEQUENCE_NUMBER' ? [] : [{ each, error }]
   })
 }

@@ -7,6 +7,7 @@
 import { PipelineError } from '../core/error.ts'
 import type { Batch, Feed } from '../core/feed.ts'
 import type { Places } from '../core/place.ts'
+import { bell } from './bell.ts'
 import { fetchBounds, fetchFrom } from './kafka-fetch.ts'
 import { joinGroup, type Membership } from './kafka-group.ts'
 import { leaderOf } from './kafka-producer.ts'
@@ -58,22 +59,22 @@ export function kafkaReader(reading: Reading): Reader {
   let queue: Waiting[] = []
   let queuedBytes = 0
   let failure: { readonly error: unknown } | null = null
-  let arrived = (): void => {}
-  let taken = (): void => {}
+  const arrived = bell()
+  const room = bell()
   const fetching = new Set<Promise<void>>()
 
   const generation = (): number => membership?.current().generation ?? 0
   const fail = (error: unknown): void => {
     failure ??= { error }
-    arrived()
-    taken()
+    arrived.ring()
+    room.ring()
   }
 
   function changed(): void {
     queue = []
     queuedBytes = 0
-    arrived()
-    taken()
+    arrived.ring()
+    room.ring()
   }
 
   async function assign(member: Membership): Promise<void> {
@@ -93,7 +94,11 @@ export function kafkaReader(reading: Reading): Reader {
   }
 
   /** IDENTITY when a place lies behind the end of its partition: then it is not the topic that was read. */
-  async function startsOf(member: Membership, partitions: readonly number[], places: Places): Promise<Map<number, number>> {
+  async function startsOf(
+    member: Membership,
+    partitions: readonly number[],
+    places: Places,
+  ): Promise<Map<number, number>> {
     const until = performance.now() + IDENTITY_MS
     while (true) {
       const patience = { until: performance.now() + patienceMs, signal }
@@ -104,7 +109,7 @@ export function kafkaReader(reading: Reading): Reader {
       const beyond = partitions.findIndex((partition, i) => starts.get(partition)! > bounds[i]!.high)
       if (beyond < 0 || signal.aborted) return starts
       if (performance.now() < until) {
-        await wait(250, (resume) => (taken = resume))
+        await room.heard(250, signal)
         continue
       }
       const partition = partitions[beyond]!
@@ -128,7 +133,7 @@ export function kafkaReader(reading: Reading): Reader {
             await fetchNode(member, mine, nodeId, partitions, positions, round)
           } finally {
             round.ended = true
-            taken()
+            room.ring()
           }
         }),
       )
@@ -145,7 +150,7 @@ export function kafkaReader(reading: Reading): Reader {
         }
         if (!passes(error) || performance.now() > until) throw error
       }
-      await wait(100, (resume) => (taken = resume))
+      await room.heard(100, signal)
       await member.cluster.refreshMetadata().catch(() => {})
     }
   }
@@ -159,12 +164,13 @@ export function kafkaReader(reading: Reading): Reader {
     round: { ended: boolean; progressed: boolean },
   ): Promise<void> {
     const maxBytes = Math.max(LEAST_FETCHED, Math.min(MOST_FETCHED, Math.floor(aheadBytes / 4)))
-    for (let first = 0; !round.ended && mine === generation() && !signal.aborted; first = (first + 1) % partitions.length) {
+    for (
+      let first = 0;
+      !round.ended && mine === generation() && !signal.aborted;
+      first = (first + 1) % partitions.length
+    ) {
       if (queuedBytes >= aheadBytes) {
-        await new Promise<void>((resolve) => {
-          const before = taken
-          taken = () => (before(), resolve())
-        })
+        await room.heard(1000, signal)
         continue
       }
       const order = [...partitions.slice(first), ...partitions.slice(0, first)]
@@ -184,16 +190,14 @@ export function kafkaReader(reading: Reading): Reader {
     for (const { key, value } of records) bytes += RECORD_BYTES + key.length + (value?.length ?? 0)
     queue.push({ records, bytes })
     queuedBytes += bytes
-    arrived()
+    arrived.ring()
   }
 
   function take(): readonly Received[] {
     const items = queue.length === 1 ? queue[0]!.records : queue.flatMap(({ records }) => records)
     queue = []
     queuedBytes = 0
-    const resume = taken
-    taken = () => {}
-    resume()
+    room.ring()
     return items
   }
 
@@ -205,21 +209,6 @@ export function kafkaReader(reading: Reading): Reader {
         throw brokerError(client.brokers, `commit the offsets of group ${group}`, error)
       })
     }
-  }
-
-  /** Resolves after so many milliseconds, when it is woken, or at the abort. */
-  function wait(ms: number, waker: (resume: () => void) => void): Promise<void> {
-    return new Promise((resolve) => {
-      const resume = (): void => {
-        clearTimeout(timer)
-        signal.removeEventListener('abort', resume)
-        resolve()
-      }
-      const timer = setTimeout(resume, ms)
-      signal.addEventListener('abort', resume)
-      if (signal.aborted) resume()
-      waker(resume)
-    })
   }
 
   async function* feed(): Feed<Received> {
@@ -257,14 +246,14 @@ export function kafkaReader(reading: Reading): Reader {
           continue
         }
         const rest = KEEPALIVE_MS - (now - lastAt)
-        await wait(queue.length > 0 ? Math.min(rest, pacedUntil - now) : rest, (resume) => (arrived = resume))
+        await arrived.heard(queue.length > 0 ? Math.min(rest, pacedUntil - now) : rest, signal)
       }
     } catch (error) {
       if (signal.aborted) return
       throw brokerError(client.brokers, `read topic ${topic}`, error)
     } finally {
       ownedNow = []
-      taken()
+      room.ring()
       await member.leave()
       await Promise.allSettled(fetching)
     }

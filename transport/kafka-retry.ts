@@ -9,6 +9,8 @@ export interface Patience {
   /** `performance.now()` from which a fault is no longer ridden out. */
   readonly until: number
   readonly signal?: AbortSignal | undefined
+  /** Which errors are ridden out; by default all that pass by themselves. */
+  retries?(error: unknown): boolean
   /** What to do before trying again. */
   mend?(error: unknown): Promise<void>
 }
@@ -17,12 +19,12 @@ export interface Patience {
  * Tries until it succeeds, the error is none that passes by itself, or the time is over; rejects with the last error.
  * Pauses grow from 5 ms: a transaction that follows another closely is refused for some milliseconds only.
  */
-export async function retrying<T>(attempt: () => Promise<T>, { until, signal, mend }: Patience): Promise<T> {
+export async function retrying<T>(attempt: () => Promise<T>, { until, signal, mend, retries = passes }: Patience): Promise<T> {
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
     try {
       return await attempt()
     } catch (error) {
-      if (!passes(error) || performance.now() + pause > until || signal?.aborted === true) throw error
+      if (!retries(error) || performance.now() + pause > until || signal?.aborted === true) throw error
       await setTimeout(pause, undefined, signal === undefined ? {} : { signal }).catch(() => {})
       await mend?.(error).catch(() => {})
     }

@@ -119,6 +119,28 @@ export interface Cluster {
   findGroupCoordinator(given: { groupId: string; coordinatorType?: number }): Promise<Broker>
 }
 
+interface Connection {
+  rejectRequests(error: Error): void
+}
+
+interface ConnectedBroker {
+  readonly connectionPool: { map(each: (connection: Connection) => void): void }
+}
+
+/** Ends the connections without waiting for what is still asked for: it is rejected. */
+export async function hangUp(cluster: Cluster): Promise<void> {
+  const { brokers, seedBroker } = (
+    cluster as unknown as {
+      brokerPool: { brokers: Record<string, ConnectedBroker>; seedBroker?: ConnectedBroker }
+    }
+  ).brokerPool
+  const closed = new Error('The connection was closed by this side')
+  for (const { connectionPool } of [...Object.values(brokers), ...(seedBroker === undefined ? [] : [seedBroker])]) {
+    connectionPool.map((connection) => connection.rejectRequests(closed))
+  }
+  await cluster.disconnect()
+}
+
 export interface Assigner {
   protocol(given: { topics: readonly string[] }): unknown
   assign(given: { members: readonly unknown[]; topics: readonly string[] }): Promise<readonly unknown[]>

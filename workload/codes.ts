@@ -159,7 +159,6 @@ export const COPIED_STATUSES: Readonly<Record<string, string>> = {
 /** Codes that no mapping knows, one for each kind of row that carries one. */
 export const UNKNOWN = {
   prisonerRole: { dps: 'BYSTANDER_UNKNOWN', nomis: 'DRONE' },
-  type: { dps: 'UNHEARD_OF_1', nomis: 'UNHEARDOF' },
   status: { dps: 'POST_INCIDENT_UPDATE', nomis: 'IUP' },
 } as const
 

@@ -1,10 +1,12 @@
 /** How the incident reporting service writes (domain 1.7): each of its actions is one transaction. */
 import { LOCATIONS, TRANSITIONS, TYPES } from './codes.ts'
-import { CURRENT, insertHistory, insertQuestions, prisonerRow, readReport, responseRows, staffRow } from './dps.ts'
-import { addendum, answerQuestion, answerQuestions, comment, prisonerPart, staffPart, title } from './incidents.ts'
+import { prisonerRow, staffRow } from './dps.ts'
+import { addendum, comment, prisonerPart, staffPart, title } from './incidents.ts'
 import { forget, pickRecent, type Pattern, type Turn } from './patterns.ts'
 import { prisoner } from './people.ts'
+import { QUESTION_PATTERNS } from './question-patterns.ts'
 import { questionSet } from './questions.ts'
+import { nextSequence, onReport, touch, type Report } from './report-turn.ts'
 import { longText, ODD_TEXTS, oddText, sentences } from './texts.ts'
 import { CLOCK_CHANGES, HOUR, MINUTE, wall } from './time.ts'
 
@@ -13,48 +15,15 @@ export const DPS_PATTERNS: readonly Pattern[] = [
   { name: 'add-people', weight: 8, run: onReport(addPeople) },
   { name: 'change-people', weight: 5, run: onReport(changePeople) },
   { name: 'amend-report', weight: 7, run: onReport(amendReport) },
-  { name: 'answer-questions', weight: 8, run: onReport(answerMore) },
-  { name: 'answer-again', weight: 7, run: onReport(answerAgain) },
-  { name: 'remove-questions', weight: 2, run: onReport(removeQuestions) },
   { name: 'change-status', weight: 10, run: onReport(changeStatus) },
   { name: 'mark-duplicate', weight: 1, run: onReport(markDuplicate) },
-  { name: 'change-type', weight: 4, run: onReport(changeType) },
   { name: 'add-addendum', weight: 3, run: onReport(addAddendum) },
   { name: 'merge-prisoner', weight: 2, run: onReport(mergePrisoner) },
   { name: 'delete-report', weight: 2, run: onReport(deleteReport) },
   { name: 'fix-data', weight: 1, run: fixData },
   { name: 'mark-response', weight: 1, run: markResponse },
+  ...QUESTION_PATTERNS,
 ]
-
-interface Report {
-  readonly id: string
-  readonly type: string
-  readonly status: string
-  readonly reference: string
-  readonly location: string
-}
-
-/** Runs on a report that exists and is locked; one that others deleted is forgotten. */
-function onReport(run: (turn: Turn, report: Report) => Promise<boolean>): Pattern['run'] {
-  return async (turn) => {
-    const id = pickRecent(turn.random, turn.world.reports)
-    if (id === undefined) return false
-    const [report] = await turn.write.read<Report>(
-      'SELECT id, type, status, report_reference AS reference, location FROM public.report WHERE id = $1 FOR UPDATE',
-      [id],
-    )
-    if (report === undefined) {
-      forget(turn.world.reports, id)
-      return false
-    }
-    const done = await run(turn, report)
-    if (done) {
-      forget(turn.world.changed, id)
-      turn.world.changed.push(id)
-    }
-    return done
-  }
-}
 
 export async function createReport({ write, random, world, now, at, by, number }: Turn): Promise<boolean> {
   const [reference] = await write.reserve('public.report_sequence', 1)
@@ -152,56 +121,6 @@ async function amendReport(turn: Turn, { id, type, location }: Report): Promise<
   return true
 }
 
-async function answerMore(turn: Turn, { id, type }: Report): Promise<boolean> {
-  const { write, random, at, by } = turn
-  const asked = await readQuestions(turn, id)
-  const codes = new Set(asked.map((question) => question.code))
-  const left = questionSet(type).questions.filter((question) => !codes.has(String(question.id)))
-  if (left.length === 0) return false
-  const questions = left.slice(0, random.int(1, 4)).map((question) => answerQuestion(random, question, at, by))
-  await insertQuestions(write, CURRENT, [{ parent: id, questions, first: (asked.at(-1)?.sequence ?? 0) + 1 }])
-  await touch(turn, id)
-  return true
-}
-
-/** Answers get new ids each time; in the service the new ones are mostly inserted before the old are deleted. */
-async function answerAgain(turn: Turn, { id, type }: Report): Promise<boolean> {
-  const { write, random, at, by } = turn
-  const definitions = new Map(questionSet(type).questions.map((question) => [String(question.id), question]))
-  const known = (await readQuestions(turn, id)).filter((question) => definitions.has(question.code))
-  if (known.length === 0) return false
-  for (const question of random.sample(known, random.int(1, 3))) {
-    const answered = answerQuestion(random, definitions.get(question.code)!, at, by)
-    await write.write('UPDATE public.question SET question = $2, additional_information = $3 WHERE id = $1', [
-      question.id,
-      answered.text,
-      answered.information,
-    ])
-    const old = await write.read<{ id: number }>('SELECT id FROM public.response WHERE question_id = $1 ORDER BY id', [
-      question.id,
-    ])
-    const remove = (): Promise<number> =>
-      write.write('DELETE FROM public.response WHERE id = ANY ($1)', [old.map((response) => response.id)])
-    const deleteFirst = random.chance(0.3)
-    if (deleteFirst) await remove()
-    await write.insert('public.response', responseRows(CURRENT, question.id, answered))
-    if (!deleteFirst) await remove()
-  }
-  await touch(turn, id)
-  return true
-}
-
-async function removeQuestions(turn: Turn, { id }: Report): Promise<boolean> {
-  const { write, random } = turn
-  const asked = await readQuestions(turn, id)
-  if (asked.length === 0) return false
-  const gone = random.sample(asked, random.int(1, 2)).map((question) => question.id)
-  await write.write('DELETE FROM public.response WHERE question_id = ANY ($1)', [gone])
-  await write.write('DELETE FROM public.question WHERE id = ANY ($1)', [gone])
-  await touch(turn, id)
-  return true
-}
-
 async function changeStatus(turn: Turn, { id, status, location }: Report): Promise<boolean> {
   const { random, write, at, by } = turn
   const allowed = TRANSITIONS.filter(({ from, action }) => from === status && action !== 'MARK_DUPLICATE')
@@ -234,26 +153,6 @@ async function markDuplicate(turn: Turn, { id, reference }: Report): Promise<boo
   await write.insert('public.status_history', [{ report_id: id, status: 'DUPLICATE', changed_at: at, changed_by: by }])
   const correction = { action: 'MARK_DUPLICATE', userType: 'DATA_WARDEN', location: null, original: found.reference }
   await insertCorrection(turn, id, correction)
-  return true
-}
-
-/** Questions move to the history under new ids; prisoners are dropped without a trace. */
-async function changeType(turn: Turn, { id, type }: Report): Promise<boolean> {
-  const { random, write, at, by } = turn
-  const report = await readReport(write, id)
-  if (report === null) return false
-  await insertHistory(write, [{ report: id, type, at, by, questions: report.questions }])
-  await write.write(
-    'DELETE FROM public.response a USING public.question q WHERE q.id = a.question_id AND q.report_id = $1',
-    [id],
-  )
-  await write.write('DELETE FROM public.question WHERE report_id = $1', [id])
-  await write.write('DELETE FROM public.prisoner_involvement WHERE report_id = $1', [id])
-  const next = random.pick(TYPES.filter(([dps]) => dps !== type))[0]
-  await touch(turn, id, 'type = $4, prisoner_involvement_done = false', next)
-  if (random.chance(0.3)) {
-    await insertQuestions(write, CURRENT, [{ parent: id, questions: answerQuestions(random, next, at, by) }])
-  }
   return true
 }
 
@@ -344,43 +243,29 @@ async function fixData({ write, random, world }: Turn): Promise<boolean> {
   return changed > 0
 }
 
-/** A marker comes, or moves to another answer: its whole row is its key. */
+/** A marker comes, moves to another answer, or goes: its whole row is its key. */
 async function markResponse({ write, random }: Turn): Promise<boolean> {
   const answers = questionSet(random.pick(TYPES)[0]).questions.flatMap((question) => question.answers)
   const code = String(random.pick(answers).id)
   const marker = random.pick(['SERIOUS_INJURY', 'SEXUAL_ASSAULT', 'HOSPITAL_ADMISSION', 'WEAPON_URINE'])
-  const [taken] = await write.read(
-    'SELECT FROM public.analytical_marker WHERE response_code = $1 AND marker_type = $2',
-    [code, marker],
-  )
-  if (taken !== undefined) {
-    await write.write('DELETE FROM public.analytical_marker WHERE response_code = $1 AND marker_type = $2', [
-      code,
-      marker,
-    ])
-    return true
-  }
-  const [old] = await write.read<{ code: string }>(
-    'SELECT response_code AS code FROM public.analytical_marker WHERE marker_type = $1 ORDER BY 1 LIMIT 1',
+  const marked = await write.read<{ code: string }>(
+    'SELECT response_code AS code FROM public.analytical_marker WHERE marker_type = $1 ORDER BY 1',
     [marker],
   )
-  if (old === undefined || random.chance(0.5)) {
-    await write.insert('public.analytical_marker', [{ response_code: code, marker_type: marker }])
-  } else {
+  const taken = marked.some((each) => each.code === code)
+  const old = marked[0]?.code
+  if (taken || (old !== undefined && random.chance(0.2))) {
+    await write.write('DELETE FROM public.analytical_marker WHERE response_code = $1 AND marker_type = $2', [
+      taken ? code : old,
+      marker,
+    ])
+  } else if (old !== undefined && random.chance(0.5)) {
     await write.write(
       'UPDATE public.analytical_marker SET response_code = $3 WHERE response_code = $1 AND marker_type = $2',
-      [old.code, marker, code],
+      [old, marker, code],
     )
-  }
+  } else await write.insert('public.analytical_marker', [{ response_code: code, marker_type: marker }])
   return true
-}
-
-/** What every edit does to the report itself, with more columns from $4 on. */
-async function touch({ write, at, by }: Turn, id: string, more = '', ...values: readonly unknown[]): Promise<void> {
-  await write.write(
-    `UPDATE public.report SET modified_at = $2, modified_by = $3, modified_in = 'DPS'${more === '' ? '' : `, ${more}`} WHERE id = $1`,
-    [id, at, by, ...values],
-  )
 }
 
 interface CorrectionOf {
@@ -404,19 +289,5 @@ async function insertCorrection(turn: Turn, report: string, correction: Correcti
       original_report_reference: correction.original ?? null,
       user_type: correction.userType,
     },
-  ])
-}
-
-async function nextSequence({ write }: Turn, table: string, report: string): Promise<number> {
-  const [row] = await write.read<{ next: number }>(
-    `SELECT coalesce(max(sequence), -1) + 1 AS next FROM ${table} WHERE report_id = $1`,
-    [report],
-  )
-  return row!.next
-}
-
-function readQuestions({ write }: Turn, report: string): Promise<{ id: number; code: string; sequence: number }[]> {
-  return write.read('SELECT id, code, sequence FROM public.question WHERE report_id = $1 ORDER BY sequence, id', [
-    report,
   ])
 }

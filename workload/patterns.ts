@@ -1,5 +1,6 @@
 /** What one transaction of the load is given, and what the load knows of the database that it runs on. */
-import { FIRST_COPY, type Questionnaires } from './nomis.ts'
+import { FIRST_COPY } from './nomis.ts'
+import type { Questionnaires } from './questionnaires.ts'
 import type { Random } from './random.ts'
 import type { Writer } from './writer.ts'
 
@@ -69,8 +70,8 @@ export async function readLastCase(write: Writer): Promise<number> {
   const [row] = await write.read<{ last: string }>(
     `SELECT greatest(240000,
         (SELECT max(incident_case_id) FROM nomis.incident_cases WHERE incident_case_id < $1),
-        (SELECT max(CASE WHEN report_reference ~ '^[0-9]{1,7}$' THEN report_reference::bigint END) FROM public.report
-          WHERE report_reference < '9' OR length(report_reference) < 7)) AS last`,
+        (SELECT max(CASE WHEN report_reference ~ '^([0-9]{1,6}|[1-8][0-9]{6})$' THEN report_reference::bigint END)
+           FROM public.report)) AS last`,
     [LAST_LEGACY],
   )
   return Number(row!.last)

@@ -171,32 +171,37 @@ export const DECLASSIFIED: Readonly<Partial<Record<Entity, Readonly<Record<strin
   Report: { placeholders: 'One bit that says only that a fixed word stood in for an absent value.' },
 }
 
+/** From the least protected on. */
 const TREATMENTS: readonly Treatment[] = ['clear', 'pseudonym', 'length', 'withheld']
 
-/** What breaks the policy, one sentence each; none when every field may leave as its kind says. */
-export function violations(): string[] {
+/**
+ * What breaks the policy, one clause each; none when every field may leave as its kind says. A column that `kindOf`
+ * does not know breaks it.
+ */
+export function violations(kindOf: typeof columnKind = columnKind): string[] {
   return ENTITIES.flatMap((entity) =>
     ENTITY_DEFINITIONS[entity].fields.flatMap(({ name, kind }) => {
       if (DECLASSIFIED[entity]?.[name] !== undefined) return []
       const columns = LINEAGE[entity][name]
       if (columns === undefined) return [`${entity}.${name} has no lineage`]
-      return columns.filter((column) => exposes(kind, column)).map((column) => `${entity}.${name} exposes ${column}`)
+      return columns
+        .filter((column) => exposes(kind, kindOfPath(column, kindOf)))
+        .map((column) => `${entity}.${name} exposes ${column}`)
     }),
   )
 }
 
-/** Whether a field of this kind shows in some output more of the column than the column's own kind would. */
-function exposes(kind: Kind, column: string): boolean {
-  const source = kindOf(column)
-  if (source === undefined) return true
+/** Whether a field of this kind shows in some output more of a column than the column's own kind would. */
+function exposes(field: Kind, column: Kind | undefined): boolean {
+  if (column === undefined) return true
   return OUTPUTS.some(
-    (output) => TREATMENTS.indexOf(CLEARANCES[output][kind]) < TREATMENTS.indexOf(CLEARANCES[output][source]),
+    (output) => TREATMENTS.indexOf(CLEARANCES[output][field]) < TREATMENTS.indexOf(CLEARANCES[output][column]),
   )
 }
 
-function kindOf(path: string): Kind | undefined {
+function kindOfPath(path: string, kindOf: typeof columnKind): Kind | undefined {
   const [schema = '', table = '', column = ''] = path.split('.')
-  return columnKind(schema, table, column)
+  return kindOf(schema, table, column)
 }
 
 /** Fields that every entity makes of the source row's key; `reference` is the route to the incident. */

@@ -16,7 +16,7 @@ export interface Projection {
   /** The fields as they leave, in order. */
   readonly fields: readonly EntityField[]
   /** A row's values as they leave, in the order of `fields`. */
-  project(value: Fields): Field[]
+  readonly project: (value: Fields) => Field[]
 }
 
 export type Projections = Readonly<Record<Entity, Projection>>

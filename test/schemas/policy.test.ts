@@ -52,6 +52,17 @@ describe('unified fields', () => {
     expect(violations()).toEqual([])
   })
 
+  test.each([
+    ['name', ['Report.location exposes public.report.location']],
+    ['freeText', ['Report.location exposes public.report.location']],
+    [undefined, ['Report.location exposes public.report.location']],
+    ['code', []],
+  ] as const)('a field of a column that turns into %s is found where it shows too much', (kind, found) => {
+    expect(violations((...path) => (path.join('.') === 'public.report.location' ? kind : columnKind(...path)))).toEqual(
+      found,
+    )
+  })
+
   test('each has a lineage, and nothing else has', () => {
     for (const entity of ENTITIES) {
       const fields = ENTITY_DEFINITIONS[entity].fields.map((field) => field.name)

@@ -38,16 +38,16 @@ async function place(): Promise<Place> {
 
 describe('the same seed', () => {
   const whole = async (seed: number): Promise<{ hashes: Record<string, string>; loads: Load[] }> => {
-    const { pool, on, close } = await place()
+    const mine = await place()
     try {
       const loads = [
-        await on((client) => seedReports(client, { seed, reports: 60, unknownCodes: 4 })),
-        await runTransactions(pool, { seed, transactions: 150, unknownCodes: 2 }),
-        await on((client) => bulkChanges(client, { seed, rows: 450 })),
+        await mine.on((client) => seedReports(client, { seed, reports: 60, unknownCodes: 4 })),
+        await runTransactions(mine.pool, { seed, transactions: 150, unknownCodes: 2 }),
+        await mine.on((client) => bulkChanges(client, { seed, rows: 450 })),
       ]
-      return { hashes: await on(hashes), loads }
+      return { hashes: await mine.on(hashes), loads }
     } finally {
-      await close()
+      await mine.close()
     }
   }
 
@@ -451,16 +451,8 @@ describe('bulk changes', () => {
     const log = await decoded(there.database)
     expect(log.map((changes) => changes.length)).toEqual([...Array.from({ length: 30 }, () => 100), 50])
     const counts = Map.groupBy(log.flat(), (change) => change)
-    for (const change of [
-      '+response',
-      '*response',
-      '-response',
-      '+prisoner_involvement',
-      '*prisoner_involvement',
-      '-prisoner_involvement',
-    ]) {
-      expect(counts.get(change)?.length, change).toBeGreaterThan(50)
-    }
+    const kinds = ['+', '*', '-'].flatMap((sign) => [`${sign}prisoner_involvement`, `${sign}response`])
+    expect(kinds.filter((kind) => (counts.get(kind)?.length ?? 0) < 50)).toEqual([])
   })
 
   test('need reports, and say so', async () => {

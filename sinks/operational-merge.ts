@@ -1,0 +1,103 @@
+/**
+ * From the staged rows into the entities' tables, in bulk, guarded by position: what is not newer than what is stored,
+ * or than the delete of the row, is ignored. So partitions may bring a row that moved between incidents in any order.
+ *
+ * Writers of other partitions run beside this one. Rows are locked in the order of entity and id, and a writer that
+ * deletes excludes the others while it merges: neither would see the other's half of a row that moved.
+ */
+import { ENTITIES } from '../core/incident.ts'
+import type { Projection, Projections } from '../schemas/policy/projection.ts'
+import { fieldColumns, LINEAGE, literal, names, POSITION_TYPE, tableOf } from './operational-layout.ts'
+import type { Staged } from './operational-staging.ts'
+
+/** The statements that merge what is staged, in one text. */
+export type Merge = (staged: Staged) => string
+
+export function merge(projections: Projections, rulesVersion: number): Merge {
+  const statements = new Map(ENTITIES.map((entity) => [entity, entityStatements(projections[entity], rulesVersion)]))
+  const refusals = unmappedStatements(projections)
+
+  return (staged) => {
+    const exclusive = staged.deleting.size > 0 || staged.unmapped
+    const texts = [`SELECT pg_advisory_xact_lock${exclusive ? '' : '_shared'}(20260, 2)`]
+    for (const entity of ENTITIES) {
+      if (!staged.entities.has(entity)) continue
+      const { remove, upsert, mend } = statements.get(entity)!
+      if (staged.deleting.has(entity)) texts.push(remove)
+      texts.push(upsert, mend)
+    }
+    if (staged.unmapped) texts.push(refusals)
+    return texts.join(';')
+  }
+}
+
+function entityStatements(projection: Projection, rulesVersion: number) {
+  const table = tableOf(projection)
+  const staged = `staged_${projection.table}`
+  const entity = literal(projection.entity)
+  const columns = [...fieldColumns(projection), ...LINEAGE]
+  const set = columns
+    .filter(({ name }) => name !== 'id')
+    .map(({ name }) => `"${name}" = excluded."${name}"`)
+    .join(', ')
+  const newest = `SELECT DISTINCT ON (id) * FROM ${staged} ORDER BY id, position DESC`
+  return {
+    remove: `
+      WITH s AS (${newest})
+      INSERT INTO prisons.incidents_gone AS g (entity, id, position, "partition")
+      SELECT ${entity}, id, position, "partition" FROM s WHERE deleted
+      ON CONFLICT (id, entity) DO UPDATE
+      SET position = excluded.position, "partition" = excluded."partition", gone_at = now()
+      WHERE g.position < excluded.position;
+      DELETE FROM ${table} t USING ${staged} s WHERE s.deleted AND t.id = s.id AND t.position < s.position`,
+    upsert: `
+      INSERT INTO ${table} AS t (${names(columns)}, rules_version)
+      SELECT ${names(columns)}, ${rulesVersion} FROM (${newest}) s
+      WHERE NOT deleted AND NOT EXISTS (
+        SELECT FROM prisons.incidents_gone g WHERE g.id = s.id AND g.entity = ${entity} AND g.position >= s.position)
+      ON CONFLICT (id) DO UPDATE SET ${set}, rules_version = excluded.rules_version
+      WHERE t.position < excluded.position`,
+    mend: `
+      DELETE FROM prisons.incidents_incomplete i USING ${staged} s
+      WHERE i.source_table = s.source_table AND i.source_key = s.source_key AND i.position < s.position`,
+  }
+}
+
+/** After the entities' rows: what they or a delete know of the same source row is newer, or is not. */
+function unmappedStatements(projections: Projections): string {
+  const known = ENTITIES.map(
+    (entity) => `NOT EXISTS (SELECT FROM ${tableOf(projections[entity])} t WHERE t.id = s.id AND t.position > s.position)`,
+  )
+  const latest = `
+    SELECT DISTINCT ON (source_table, source_key) * FROM staged_unmapped
+    ORDER BY source_table, source_key, position DESC`
+  return `
+    WITH s AS (${latest})
+    INSERT INTO prisons.incidents_gone AS g (entity, id, position, "partition")
+    SELECT source_table, id, position, "partition" FROM s WHERE code IS NULL
+    ON CONFLICT (id, entity) DO UPDATE
+    SET position = excluded.position, "partition" = excluded."partition", gone_at = now()
+    WHERE g.position < excluded.position;
+    DELETE FROM prisons.incidents_incomplete i USING staged_unmapped s
+    WHERE i.source_table = s.source_table AND i.source_key = s.source_key AND s.code IS NULL
+      AND i.position < s.position;
+    INSERT INTO prisons.incidents_incomplete AS i (source_table, source_key, reference, code, position, remedy)
+    SELECT source_table, source_key, reference, code, position, remedy FROM (${latest}) s
+    WHERE code IS NOT NULL AND ${known.join(' AND ')}
+      AND NOT EXISTS (SELECT FROM prisons.incidents_gone g WHERE g.id = s.id AND g.position > s.position)
+    ON CONFLICT (source_table, source_key) DO UPDATE
+    SET reference = excluded.reference, code = excluded.code, position = excluded.position, remedy = excluded.remedy
+    WHERE i.position < excluded.position`
+}
+
+/**
+ * Forgets deletes that no older state of their row can follow any more: every partition's marker has passed them. The
+ * day is for what a broker may still hold back of a capture process that was replaced.
+ */
+export const FORGET_OLD_DELETES = `
+  DELETE FROM prisons.incidents_gone WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM prisons.incidents_gone
+    WHERE gone_at < now() - interval '1 day'
+      AND position < (SELECT CASE WHEN bool_and(snapshot_done) THEN min(marker) ELSE '' END::${POSITION_TYPE}
+                      FROM prisons.incidents_place)
+    FOR UPDATE SKIP LOCKED))`
