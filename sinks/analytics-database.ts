@@ -32,7 +32,7 @@ export async function openStore(path: string, memoryLimit: string): Promise<Stor
       threads: '2',
       preserve_insertion_order: 'false',
       // A write of 20,000 rows fills the default 16 MiB, and each checkpoint rewrites what the tables end with.
-      checkpoint_threshold: '64MiB',
+      checkpoint_threshold: '128MiB',
       temp_directory: join(directory, 'spilled'),
     })
     return {

@@ -25,7 +25,7 @@ export function folderClock(start: number): Clock {
         read = false
       }
       time = Math.max(time, hundredths(change.committedAt))
-      return checkpointText(time, change.lsn)
+      return checkpointText(time, change.op === 'c' ? change.lsn + 1 : change.lsn)
     },
     time: () => (read ? time + 1 : time),
   }

@@ -137,7 +137,9 @@ function entityTable(projection: Projection): string {
   const columns = [...fieldColumns(projection), ...LINEAGE].map(
     ({ name, type, nullable }) => `"${name}" ${type}${nullable ? '' : ' NOT NULL'}`,
   )
-  const comments = projection.fields.map(({ column, doc }) => `COMMENT ON COLUMN ${table}."${column}" IS ${literal(doc)}`)
+  const comments = projection.fields.map(
+    ({ column, doc }) => `COMMENT ON COLUMN ${table}."${column}" IS ${literal(doc)}`,
+  )
   return [
     `CREATE TABLE ${table} (${columns.join(', ')}, rules_version integer NOT NULL, PRIMARY KEY (id))`,
     ...INDEXES[projection.entity].map((indexed) => `CREATE INDEX ON ${table} (${indexed})`),

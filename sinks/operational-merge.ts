@@ -66,7 +66,8 @@ function entityStatements(projection: Projection, rulesVersion: number) {
 /** After the entities' rows: what they or a delete know of the same source row is newer, or is not. */
 function unmappedStatements(projections: Projections): string {
   const known = ENTITIES.map(
-    (entity) => `NOT EXISTS (SELECT FROM ${tableOf(projections[entity])} t WHERE t.id = s.id AND t.position > s.position)`,
+    (entity) =>
+      `NOT EXISTS (SELECT FROM ${tableOf(projections[entity])} t WHERE t.id = s.id AND t.position > s.position)`,
   )
   const latest = `
     SELECT DISTINCT ON (source_table, source_key) * FROM staged_unmapped

@@ -90,7 +90,8 @@ export async function reached(client: pg.Client): Promise<Reached> {
 function behind(place: StorePlace, change: Change): StorePlace {
   const next = Math.max(place.next, change.offset + 1)
   if (change.op === 'r') return { ...place, next }
-  if (change.op !== 'm') return { ...place, next, height: change.position > place.height ? change.position : place.height }
+  if (change.op !== 'm')
+    return { ...place, next, height: change.position > place.height ? change.position : place.height }
   if (change.position <= place.marker) return { ...place, next }
   return { ...place, next, marker: change.position, markerAt: change.committedAt, snapshotDone: change.snapshotDone }
 }

@@ -125,7 +125,7 @@ export function buildIncident(random: Random, index: number, before: number): In
     statuses: path.steps,
     corrections: path.corrections,
     addenda: random.chance(0.12) ? [addendum(random, wall(reported + 2 * DAY))] : [],
-    earlier: random.chance(0.06) ? [earlier(random, type, reported + 30 * MINUTE, reporter)] : [],
+    earlier: random.chance(0.12) ? [earlier(random, type, reported + 30 * MINUTE, reporter)] : [],
   }
 }
 

@@ -11,7 +11,10 @@ export function uuid(n: number): string {
   return `00000000-0000-4000-8000-${n.toString(16).padStart(12, '0')}`
 }
 
-const INCIDENT = { incidentDateAndTime: '2024-07-01T11:34:56.789000Z', incidentDateAndTimeLocal: '2024-07-01T12:34:56.789000' }
+const INCIDENT = {
+  incidentDateAndTime: '2024-07-01T11:34:56.789000Z',
+  incidentDateAndTimeLocal: '2024-07-01T12:34:56.789000',
+}
 
 type Given<E extends Entity> = Partial<Entities[E]>
 
