@@ -8,6 +8,7 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { ENTITIES, type Entity } from '../core/incident.ts'
 import type { Projection, Projections } from '../schemas/policy/projection.ts'
+import { listedFiles } from './analytics-latest.ts'
 import { historyColumns, literal, names, type Column } from './analytics-layout.ts'
 
 export interface Apply {
@@ -17,6 +18,7 @@ export interface Apply {
 
 export async function apply(
   connection: DuckDBConnection,
+  directory: string,
   projections: Projections,
   rulesVersion: string,
 ): Promise<Apply> {
@@ -28,7 +30,7 @@ export async function apply(
     await connection.run(know)
     await connection.run(record)
     const [count] = (await connection.runAndReadAll(older)).getRows()[0] ?? []
-    if (count !== 0n) await recordOlder(connection, projections[entity], rulesVersion)
+    if (count !== 0n) await recordOlder(connection, directory, projections[entity], rulesVersion)
     await connection.run(replace)
   }
 }
@@ -59,14 +61,17 @@ function compile(projection: Projection, rulesVersion: string) {
 }
 
 /** Rare, so it may read the files: a change that is older than its row's newest state. */
-async function recordOlder(connection: DuckDBConnection, projection: Projection, rulesVersion: string): Promise<void> {
+async function recordOlder(
+  connection: DuckDBConnection,
+  directory: string,
+  projection: Projection,
+  rulesVersion: string,
+): Promise<void> {
   const { table } = projection
-  const files = await connection.runAndReadAll(
-    `SELECT path FROM file WHERE table_name = ${literal(table)} AND kind = 'history'`,
-  )
+  const files = await listedFiles(connection, directory, projection)
   const stored = [
     `SELECT id, position FROM history_${table}`,
-    ...files.getRows().map(([path]) => `SELECT id, position FROM read_parquet(${literal(String(path))})`),
+    ...files.history.map((path) => `SELECT id, position FROM read_parquet(${literal(path)})`),
   ]
   await connection.run(`
     INSERT INTO history_${table} (${names(historyColumns(projection))})

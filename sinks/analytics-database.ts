@@ -66,6 +66,13 @@ export function sinkError(error: unknown, directory: string): PipelineError {
   ) {
     return foreign(directory, 'store.duckdb is damaged or is not a DuckDB file that this version reads')
   }
+  if (/database has been invalidated/i.test(message)) {
+    return new PipelineError(
+      'SINK',
+      `DuckDB has given up the analytics store in ${directory} after an earlier failure.`,
+      'Mend the earlier failure and open the sink again; it reads on from its last commit.',
+    )
+  }
   if (/^Out of Memory/i.test(message)) {
     return new PipelineError(
       'SINK',

@@ -1,7 +1,8 @@
 /**
  * Older history lies in immutable parquet files, so that the store and what is published stay small. Which files count
  * is a table in the store: a file is written aside, made durable and named first, and listed in the transaction that
- * takes its rows out of the store. A file that is not listed is the rest of a crash.
+ * takes its rows out of the store. A file that is not listed is the rest of a crash. Listed paths are within the
+ * directory, so that it may be moved.
  *
  * With each history file goes one with the newest rows as they then were: the published current rows are these, but for
  * the rows whose newest change is in the store (analytics-latest.ts).
@@ -11,11 +12,11 @@ import { dirname, join } from 'node:path'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { ENTITIES } from '../core/incident.ts'
 import type { Projection, Projections } from '../schemas/policy/projection.ts'
+import { foreign } from './analytics-database.ts'
+import { makeDurable } from './analytics-durable.ts'
 import { latestRows } from './analytics-latest.ts'
 import { literal } from './analytics-layout.ts'
-import { makeDurable } from './analytics-durable.ts'
 
-const FOLDERS = ['history', 'latest'] as const
 /** How long a file outlives its successor, for readers of an earlier published copy. */
 const KEPT_FOR = `INTERVAL 1 HOUR`
 /** A row is some thirty columns wide; a row group is what the writer holds in memory. */
@@ -29,16 +30,15 @@ export async function moveToFiles(
 ): Promise<void> {
   const { table } = projection
   await connection.run('BEGIN')
-  const [first, last, count] = (
-    await connection.runAndReadAll(`SELECT min(seq), max(seq), count(*) FROM history_${table}`)
-  ).getRows()[0] as [bigint, bigint, bigint]
-  const history = join(directory, 'history', table, `${first}-${last}.parquet`)
-  const latest = join(directory, 'latest', table, `${last}.parquet`)
-  await copy(connection, `SELECT * FROM history_${table}`, history)
-  await copy(connection, await latestRows(connection, projection), latest)
+  const range = await connection.runAndReadAll(`SELECT min(seq), max(seq), count(*) FROM history_${table}`)
+  const [first, last, count] = range.getRows()[0] as [bigint, bigint, bigint]
+  const history = join('history', table, `${first}-${last}.parquet`)
+  const latest = join('latest', table, `${last}.parquet`)
+  await writeAside(connection, `SELECT * FROM history_${table}`, join(directory, history))
+  await writeAside(connection, await latestRows(connection, directory, projection), join(directory, latest))
   await connection.run('COMMIT')
-  await publishFile(history)
-  await publishFile(latest)
+  await takeName(join(directory, history))
+  await takeName(join(directory, latest))
   await connection.run(`
     BEGIN;
     UPDATE file SET replaced_at = now()
@@ -51,40 +51,50 @@ export async function moveToFiles(
 }
 
 /** Forgets and deletes the files that have been replaced for long enough. */
-export async function dropReplacedFiles(connection: DuckDBConnection): Promise<void> {
-  const old = `replaced_at < now() - ${KEPT_FOR}`
-  const paths = (await connection.runAndReadAll(`SELECT path FROM file WHERE ${old}`)).getRows().map(String)
+export async function dropReplacedFiles(connection: DuckDBConnection, directory: string): Promise<void> {
+  const replaced = await connection.runAndReadAll(`SELECT path FROM file WHERE replaced_at < now() - ${KEPT_FOR}`)
+  const paths = replaced.getRows().map(([path]) => String(path))
   if (paths.length === 0) return
   await connection.run(`DELETE FROM file WHERE path IN (${paths.map(literal).join(', ')})`)
-  for (const path of paths) rmSync(path, { force: true })
+  for (const path of paths) rmSync(join(directory, path), { force: true })
 }
 
-/** At start: what is not listed was never part of a committed state. Resolves to the listed files that are missing. */
+/**
+ * At start: what is not listed was never part of a committed state. SINK_FOREIGN, and nothing is deleted, when a file
+ * that counts is missing.
+ */
 export async function deleteUnlistedFiles(
   connection: DuckDBConnection,
   directory: string,
   projections: Projections,
-): Promise<string[]> {
-  const rows = await connection.runAndReadAll('SELECT path FROM file')
-  const listed = new Set(rows.getRows().map(([path]) => String(path)))
-  for (const folder of FOLDERS) {
+): Promise<void> {
+  const rows = await connection.runAndReadAll('SELECT path, replaced_at IS NULL FROM file')
+  const files = rows.getRows() as [string, boolean][]
+  const missing = files.find(([path, counts]) => counts && !existsSync(join(directory, path)))
+  if (missing !== undefined) throw foreign(directory, `its file ${missing[0]} is missing`)
+  const listed = new Set(files.map(([path]) => path))
+  for (const kind of ['history', 'latest']) {
     for (const entity of ENTITIES) {
-      const within = join(directory, folder, projections[entity].table)
-      if (!existsSync(within)) continue
-      for (const name of readdirSync(within)) {
-        if (!listed.has(join(within, name))) rmSync(join(within, name))
+      const folder = join(kind, projections[entity].table)
+      if (!existsSync(join(directory, folder))) continue
+      for (const name of readdirSync(join(directory, folder))) {
+        if (!listed.has(join(folder, name))) rmSync(join(directory, folder, name))
       }
     }
   }
-  return [...listed].filter((path) => !existsSync(path))
 }
 
-async function copy(connection: DuckDBConnection, query: string, path: string): Promise<void> {
+async function writeAside(connection: DuckDBConnection, query: string, path: string): Promise<void> {
   mkdirSync(dirname(path), { recursive: true })
-  await connection.run(`COPY (${query}) TO ${literal(`${path}.next`)} ${PARQUET}`)
+  try {
+    await connection.run(`COPY (${query}) TO ${literal(`${path}.next`)} ${PARQUET}`)
+  } catch (error) {
+    rmSync(`${path}.next`, { force: true })
+    throw error
+  }
 }
 
-async function publishFile(path: string): Promise<void> {
+async function takeName(path: string): Promise<void> {
   await makeDurable(`${path}.next`)
   renameSync(`${path}.next`, path)
   await makeDurable(dirname(path))

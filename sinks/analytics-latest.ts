@@ -2,6 +2,7 @@
  * The newest state of every row: its newest change is either in the recent history, or was folded into the file of
  * newest rows that was written when the history before it became a file.
  */
+import { join } from 'node:path'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Projection } from '../schemas/policy/projection.ts'
 import { literal, names, rowColumns } from './analytics-layout.ts'
@@ -12,15 +13,20 @@ export interface Files {
   readonly latest: string | null
 }
 
-/** The files of an entity that count, out of the store. */
-export async function listedFiles(connection: DuckDBConnection, { table }: Projection): Promise<Files> {
+/** The files of an entity that count, by absolute path. */
+export async function listedFiles(
+  connection: DuckDBConnection,
+  directory: string,
+  { table }: Projection,
+): Promise<Files> {
   const rows = await connection.runAndReadAll(
     `SELECT kind, path FROM store.file WHERE table_name = ${literal(table)} AND replaced_at IS NULL ORDER BY last_seq`,
   )
   const files = rows.getRows() as [string, string][]
+  const latest = files.find(([kind]) => kind === 'latest')
   return {
-    history: files.filter(([kind]) => kind === 'history').map(([, path]) => path),
-    latest: files.find(([kind]) => kind === 'latest')?.[1] ?? null,
+    history: files.filter(([kind]) => kind === 'history').map(([, path]) => join(directory, path)),
+    latest: latest === undefined ? null : join(directory, latest[1]),
   }
 }
 
@@ -42,7 +48,11 @@ export function latestOf(projection: Projection, recent: string, { latest }: Fil
 }
 
 /** The query for the rows that exist, in the store. */
-export async function latestRows(connection: DuckDBConnection, projection: Projection): Promise<string> {
-  const files = await listedFiles(connection, projection)
+export async function latestRows(
+  connection: DuckDBConnection,
+  directory: string,
+  projection: Projection,
+): Promise<string> {
+  const files = await listedFiles(connection, directory, projection)
   return `WITH recent AS MATERIALIZED (${recentHistory(projection)}) ${latestOf(projection, 'recent', files)}`
 }

@@ -27,7 +27,7 @@ export async function publishCopy(
   await connection.run(`ATTACH ${literal(next)} AS publication (RECOVERY_MODE NO_WAL_WRITES)`)
   try {
     await connection.run('USE publication; BEGIN')
-    for (const entity of ENTITIES) await copyEntity(connection, projections[entity])
+    for (const entity of ENTITIES) await copyEntity(connection, directory, projections[entity])
     await connection.run(describe(projections))
     await connection.run('COMMIT; CHECKPOINT publication; USE store; DETACH publication')
   } catch (error) {
@@ -44,9 +44,9 @@ export async function publishCopy(
   return statSync(path).size
 }
 
-async function copyEntity(connection: DuckDBConnection, projection: Projection): Promise<void> {
+async function copyEntity(connection: DuckDBConnection, directory: string, projection: Projection): Promise<void> {
   const { table } = projection
-  const files = await listedFiles(connection, projection)
+  const files = await listedFiles(connection, directory, projection)
   const recent = `recent_history_${table}`
   await connection.run(`CREATE TABLE ${recent} AS ${recentHistory(projection)}`)
   const changes = names(historyColumns(projection))

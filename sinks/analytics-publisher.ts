@@ -48,7 +48,7 @@ export function publisher(connection: DuckDBConnection, options: PublisherOption
     stale = false
     try {
       for (const entity of ENTITIES) await moveWhenMany(entity)
-      await dropReplacedFiles(connection)
+      await dropReplacedFiles(connection, directory)
       const bytes = await publishCopy(connection, directory, projections)
       newest = { at: Date.now(), tookMs: performance.now() - began, bytes, count: newest.count + 1 }
     } catch (error) {

@@ -11,7 +11,7 @@ import { ENTITIES, type Entity, type IncidentChange } from '../core/incident.ts'
 import type { PlacedSink } from '../core/place.ts'
 import type { Projections } from '../schemas/policy/projection.ts'
 import { apply } from './analytics-apply.ts'
-import { foreign, openStore, sinkError, type Store } from './analytics-database.ts'
+import { openStore, sinkError, type Store } from './analytics-database.ts'
 import { deleteUnlistedFiles } from './analytics-files.ts'
 import { incomplete } from './analytics-incomplete.ts'
 import { latestRows } from './analytics-latest.ts'
@@ -68,17 +68,17 @@ async function openSink(store: Store, options: AnalyticsOptions): Promise<Analyt
   const publishing = await instance.connect()
   await writing.run("SET GLOBAL TimeZone = 'UTC'")
   await prepareLayout(writing, directory, projections)
-  const [missing] = await deleteUnlistedFiles(writing, directory, projections)
-  if (missing !== undefined) throw foreign(directory, `the file ${missing} of its history is missing`)
+  await deleteUnlistedFiles(writing, directory, projections)
 
   const staged = await staging(writing, projections, await nextSeq(writing, projections))
-  const applyEntity = await apply(writing, projections, options.rulesVersion)
+  const applyEntity = await apply(writing, directory, projections, options.rulesVersion)
   const places = await reached(writing)
   const gaps = await incomplete(writing)
   const copies = publisher(publishing, { ...options, directory, recentChanges: options.recentChanges ?? 200_000 })
   await copies.publish()
 
   let open = false
+  let closed = false
   /** Partitions whose first pieces went with a failed transaction: they are to be read again from their place. */
   const lost = new Set<number>()
   let queue: Promise<unknown> = Promise.resolve()
@@ -146,6 +146,8 @@ async function openSink(store: Store, options: AnalyticsOptions): Promise<Analyt
   }
 
   async function close(): Promise<void> {
+    if (closed) return
+    closed = true
     try {
       if (open) await rollback()
       await copies.close()
@@ -171,7 +173,7 @@ async function openSink(store: Store, options: AnalyticsOptions): Promise<Analyt
     async *currentRows(entity) {
       const reading = await instance.connect()
       try {
-        yield* readRows(reading, projections[entity], await latestRows(reading, projections[entity]))
+        yield* readRows(reading, projections[entity], await latestRows(reading, directory, projections[entity]))
       } finally {
         reading.closeSync()
       }

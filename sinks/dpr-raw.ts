@@ -115,7 +115,7 @@ export async function dprRaw(options: DprRawOptions): Promise<DprRawSink> {
   function stageMove(gone: Streamed, come: Streamed): void {
     const lost = gone.rows.filter((row) => !come.rows.some(({ entity, id }) => entity === row.entity && id === row.id))
     for (const row of lost) stageEntity({ change: gone.change, op: 'D' }, row)
-    stageItem(come, { change: come.change, op: 'I' })
+    stageItem(come, { change: come.change, op: 'U' })
   }
 
   function stage(items: readonly IncidentChange[]): void {

@@ -24,6 +24,8 @@ test('kill -9 loses nothing that was acknowledged, shows no half, and a replay e
   let transactions = 0
   for (let kill = 0; kill < 3; kill += 1) {
     const acknowledged = await writeAndKill(directory, 20)
+    const halves = 'SELECT status FROM current_report GROUP BY status HAVING count(*) <> 2'
+    expect(await ask(directory, halves)).toEqual([])
     const sink = await openAnalytics(directory)
     const next = (await sink.places([0])).get(0)!.next
     transactions = next / 2

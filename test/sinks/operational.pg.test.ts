@@ -211,8 +211,7 @@ describe('what the database refuses has a code, and no cell', () => {
   test('a server that takes reads only', async () => {
     await opened()
     await database.query(`ALTER DATABASE ${database.name} SET default_transaction_read_only = on`)
-    await expect(opened()).resolves.toBeDefined()
-    await expect(sinks.at(-1)!.write([changeOf({ offset: 0, lsn: 8 }, dpsReport(1))])).rejects.toMatchObject({
+    await expect(opened()).rejects.toMatchObject({
       code: 'SINK',
       message: expect.stringContaining('reads only') as string,
     })
