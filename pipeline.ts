@@ -168,7 +168,7 @@ export async function openSink(config: Config, name: SinkName): Promise<PlacedSi
       return analytics({
         directory: analyticsDirectory(config),
         projections: projections('analytics', pseudonymKey),
-        rulesVersion: RULES_VERSION,
+        rulesVersion: String(RULES_VERSION),
         publish: { intervalMs: config.ANALYTICS_PUBLISH_MS },
       })
   }

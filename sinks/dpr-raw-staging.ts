@@ -157,7 +157,7 @@ function staging(instance: DuckDBInstance, connection: DuckDBConnection): Stagin
     settle: async (staged, known) => {
       seal(staged)
       const name = quoted(stagedName(staged.table))
-      if (staged.loads && staged.reads) await run(demoteRepeatedLoads(staged, known.loadFiles))
+      if (staged.loads) await run(demoteRepeatedLoads(staged, known.loadFiles))
       const oldest = await oldestInDoubt(connection, staged)
       if (oldest !== null) await run(dropStale(staged, known.journals(oldest)))
       const rows = await connection.runAndReadAll(`SELECT op, count(*)::INTEGER FROM ${name} GROUP BY ALL`)

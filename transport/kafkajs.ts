@@ -56,7 +56,6 @@ interface ProducerIds {
 export interface Broker {
   readonly nodeId: number
   readonly connectionPool: { send(request: ProtocolRequest): Promise<unknown> }
-  disconnect(): Promise<void>
   initProducerId(given: {
     transactionalId?: string | undefined
     transactionTimeout: number
@@ -262,12 +261,7 @@ const UNDECODED: ProtocolRequest['response'] = {
 }
 
 async function send(broker: Broker, request: ProtocolRequest): Promise<Buffer> {
-  try {
-    return (await broker.connectionPool.send(request)) as Buffer
-  } catch (error) {
-    if (error instanceof Error && error.name === 'KafkaJSConnectionClosedError') await broker.disconnect()
-    throw error
-  }
+  return (await broker.connectionPool.send(request)) as Buffer
 }
 
 // kafkajs sets a timer with a negative delay for each response, which Node 22 and later warn about.

@@ -16,7 +16,7 @@ const to = await transport.topic({ name: target, ...settings })
 const { feed, sink } = await transport.process(from, {
   group,
   signal: new AbortController().signal,
-  aheadBytes: 100_000,
+  aheadBytes: 50_000,
 })
 for await (const { items } of feed) {
   await sink.write(

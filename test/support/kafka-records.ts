@@ -15,18 +15,18 @@ export function testSettings(more: Partial<TopicSettings> = {}): TopicSettings {
   return { name: uniqueName('topic'), cleanup: 'compact', keptMs: 3_600_000, maxMessageBytes: 1_000_000, ...more }
 }
 
-/** `from` to `to` - 1, dealt out to the partitions in turn. */
+/** `from` to `to` - 1, dealt out to the partitions in turn; each with so many random bytes. */
 export function numbered(from: number, to: number, partitions = 3, padding = 0): Message[] {
   return Array.from({ length: to - from }, (_, i) => ({
     partition: (from + i) % partitions,
     key: Buffer.from(`key-${from + i}`),
-    value: Buffer.from(String(from + i) + ' '.repeat(padding)),
+    value: Buffer.concat([Buffer.from(`${from + i} `), randomBytes(padding)]),
     timestampMs: 1_700_000_000_000 + i,
   }))
 }
 
 export function numberOf({ value }: Received): number {
-  return Number(String(value))
+  return Number.parseInt(String(value), 10)
 }
 
 /** The numbers per partition, as a read-committed reader finds them from the beginning until the topic's end. */
