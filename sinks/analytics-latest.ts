@@ -44,7 +44,7 @@ export function latestOf(projection: Projection, recent: string, { latest }: Fil
   if (latest === null) return changed
   return `
     ${changed} UNION ALL
-    SELECT ${rows} FROM read_parquet(${literal(latest)}) WHERE id NOT IN (SELECT id FROM ${recent} WHERE false)`
+    SELECT ${rows} FROM read_parquet(${literal(latest)}) WHERE id NOT IN (SELECT id FROM ${recent} WHERE newest)`
 }
 
 /** The query for the rows that exist, in the store. */

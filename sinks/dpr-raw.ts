@@ -14,6 +14,7 @@
  * know, and may ignore an I for one that it does (dpr 1.7).
  */
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import type { RowChange } from '../core/change.ts'
 import { PipelineError } from '../core/error.ts'
 import type { EntityRow, IncidentChange } from '../core/incident.ts'
@@ -58,6 +59,9 @@ export interface DprRawSink extends PlacedSink<IncidentChange> {
   /** What was published, by `source/table`, with DMS's names: its counts are those of the rows in the files. */
   statistics(): ReadonlyMap<string, TableCounts>
 }
+
+/** So many changes are staged before others in this process have their turn: about 20 ms. */
+const STAGED_AT_ONCE = 1000
 
 const OWNER: ContractOwner = {
   contacts: { author: 'incidents', team: 'incidents', slack: 'incidents' },
@@ -118,9 +122,10 @@ export async function dprRaw(options: DprRawOptions): Promise<DprRawSink> {
     stageItem(come, { change: come.change, op: 'U' })
   }
 
-  function stage(items: readonly IncidentChange[]): void {
+  async function stage(items: readonly IncidentChange[]): Promise<void> {
     let gone: Streamed | null = null
-    for (const item of inCommitOrder(items)) {
+    for (const [n, item] of inCommitOrder(items).entries()) {
+      if (n % STAGED_AT_ONCE === STAGED_AT_ONCE - 1) await setImmediate()
       if (!progress.take(item.change) || !isStreamed(item)) continue
       if (gone !== null && isMove(gone.change, item.change)) {
         stageMove(gone, item)
@@ -141,7 +146,7 @@ export async function dprRaw(options: DprRawOptions): Promise<DprRawSink> {
   async function write(items: readonly IncidentChange[]): Promise<void> {
     const fresh = items.filter((item) => progress.isNew(item.change))
     await open.open(fresh)
-    stage(fresh)
+    await stage(fresh)
     if (progress.midway() || !progress.moved()) return
     const { maxFileBytes = DPR_FLUSH.bytes, now = Date.now } = options
     await flush({ directory, manifest, staging, progress, clocks: open.clocks, maxFileBytes, now })

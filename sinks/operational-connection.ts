@@ -5,7 +5,7 @@ import { PipelineError } from '../core/error.ts'
 /** A large merge takes its time, and a large transaction waits for its next piece. */
 const SESSION =
   '-c datestyle=ISO,YMD -c timezone=UTC -c statement_timeout=0 -c idle_in_transaction_session_timeout=0 ' +
-  '-c lock_timeout=0 -c temp_buffers=64MB -c work_mem=64MB'
+  '-c lock_timeout=0 -c temp_buffers=64MB -c work_mem=64MB -c jit=off'
 
 /** Values stay PostgreSQL's text. */
 const TEXT_ONLY = { getTypeParser: () => (text: string) => text } as unknown as pg.CustomTypesConfig

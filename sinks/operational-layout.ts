@@ -54,20 +54,21 @@ export function tableOf({ table }: Projection): string {
   return `prisons.incidents_${table}`
 }
 
-/** What the API's filters need, and the incident's number of everything. */
+/** What the API's filters and the view below need, and the incident's number of everything. */
 const INDEXES: Readonly<Record<Entity, readonly string[]>> = {
   Report: [
-    'reference, source',
-    'incident_date_and_time_local, id',
-    'location, incident_date_and_time_local',
-    'type, incident_date_and_time_local',
-    'status, incident_date_and_time_local',
+    '(reference)',
+    `(reference) WHERE source = 'DPS'`,
+    '(incident_date_and_time_local, id)',
+    '(location, incident_date_and_time_local)',
+    '(type, incident_date_and_time_local)',
+    '(status, incident_date_and_time_local)',
   ],
-  PrisonerInvolvement: ['reference', 'prisoner_number'],
-  StaffInvolvement: ['reference', 'staff_username'],
-  Question: ['reference'],
-  Response: ['reference'],
-  StatusChange: ['reference'],
+  PrisonerInvolvement: ['(reference)', '(prisoner_number)'],
+  StaffInvolvement: ['(reference)', '(staff_username)'],
+  Question: ['(reference)'],
+  Response: ['(reference)'],
+  StatusChange: ['(reference)'],
 }
 
 /** Everything beside the entities' tables. */
@@ -142,7 +143,7 @@ function entityTable(projection: Projection): string {
   )
   return [
     `CREATE TABLE ${table} (${columns.join(', ')}, rules_version integer NOT NULL, PRIMARY KEY (id))`,
-    ...INDEXES[projection.entity].map((indexed) => `CREATE INDEX ON ${table} (${indexed})`),
+    ...INDEXES[projection.entity].map((indexed) => `CREATE INDEX ON ${table} ${indexed}`),
     ...comments,
   ].join(';')
 }

@@ -52,7 +52,9 @@ interface Waiting {
 
 export function kafkaReader(reading: Reading): Reader {
   const { client, topic, options, patienceMs } = reading
-  const { signal, group, aheadBytes } = options
+  const { group, aheadBytes } = options
+  const closing = new AbortController()
+  const signal = AbortSignal.any([options.signal, closing.signal])
   let membership: Membership | null = null
   let told = 0
   let ownedNow: readonly number[] = []
@@ -253,7 +255,7 @@ export function kafkaReader(reading: Reading): Reader {
       throw brokerError(client.brokers, `read topic ${topic}`, error)
     } finally {
       ownedNow = []
-      room.ring()
+      closing.abort()
       await member.leave()
       await Promise.allSettled(fetching)
     }

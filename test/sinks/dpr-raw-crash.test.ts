@@ -1,5 +1,5 @@
 /** A crash between any two steps of a flush loses no row and writes none twice (dpr 10.14). */
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { IncidentChange } from '../../core/incident.ts'
@@ -74,6 +74,23 @@ test('a second writer that starts while a flush is open completes it, and the fi
   for (const folder of FOLDERS) expect(filesOf(zone, folder)).toEqual(['LOAD00000001.parquet'])
   await replay(newer)
   await expectOnce(zone, newer)
+})
+
+test('a file that was published, taken away by DPR, and is in no staging folder any more is not published again', async () => {
+  const zone = rawZone()
+  const crashing = await openDprRaw(zone, {
+    onStep: (step) => {
+      if (step !== 'published') return
+      const staging = join(zone, 'manifest/staging', readdirSync(join(zone, 'manifest/staging'))[0]!)
+      rmSync(join(staging, 'incidentreporting.question.LOAD00000001.parquet'))
+      rmSync(join(zone, 'raw/incidentreporting/question/LOAD00000001.parquet'))
+      throw new Error('killed while its staging folder went')
+    },
+  })
+  await expect(crashing.write(FLUSHES[0]!)).rejects.toMatchObject({ code: 'SINK' })
+  await replay(await openDprRaw(zone))
+  expect(filesOf(zone, 'incidentreporting/question').filter((name) => name.startsWith('LOAD'))).toEqual([])
+  expect(filesOf(zone, 'incidentreporting/response')).toHaveLength(3)
 })
 
 test('nothing that was staged stays behind', async () => {

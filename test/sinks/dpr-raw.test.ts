@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { Table } from '../../core/change.ts'
 import type { Contract } from '../../sinks/dpr-raw-contracts.ts'
+import { dprError } from '../../sinks/dpr-raw-error.ts'
 import { readDprTable } from '../../sinks/dpr-raw-fold.ts'
 import { change, filesOf, marker, openDprRaw, rawZone, rowsOf, tableOf } from '../support/dpr-raw.ts'
 import { sourceRow } from '../support/source-rows.ts'
@@ -292,6 +293,16 @@ test('NOMIS rows reach DPR as unified rows only, and a table without a key not a
   expect(await rowsOf(zone, UNIFIED, '"Op", source, source_table')).toEqual([
     { Op: 'I', source: 'NOMIS', source_table: 'nomis.incident_case_questions' },
   ])
+})
+
+test.each([
+  [new Error("Conversion Error: Could not convert string 'Smith' to INT32"), 'SINK', 'Conversion Error'],
+  [Object.assign(new Error('no space left on device'), { code: 'ENOSPC' }), 'DISK_FULL', 'No space is left'],
+  [Object.assign(new Error('EACCES: Smith'), { code: 'EACCES' }), 'SINK', 'EACCES'],
+])('an error names its kind and never a value: %s', (error, code, text) => {
+  const reported = dprError(error, '/zone')
+  expect(reported).toMatchObject({ code, message: expect.stringContaining(text) })
+  expect(reported.message + reported.remedy).not.toContain('Smith')
 })
 
 function folder(path: string): [string, string] {

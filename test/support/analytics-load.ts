@@ -1,6 +1,7 @@
 /** A topic of pair transactions: both rows of a pair get the transaction's number, so half of one shows. */
 import type { IncidentChange } from '../../core/incident.ts'
-import { incidentChange, reportRow, uuid } from './analytics.ts'
+import { incidentChange, reportRow } from './analytics.ts'
+import { uuid } from './unified-rows.ts'
 
 export const PAIRS = 20
 

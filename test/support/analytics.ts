@@ -10,6 +10,7 @@ import type { EntityRow, Fields, IncidentChange } from '../../core/incident.ts'
 import { position, type Position } from '../../core/position.ts'
 import { projections } from '../../schemas/policy/projection.ts'
 import { analytics, type AnalyticsOptions, type AnalyticsSink } from '../../sinks/analytics.ts'
+import { dpsReport } from './unified-rows.ts'
 
 export const ANALYTICS_PROJECTIONS = projections('analytics', 'a key for tests')
 
@@ -35,11 +36,6 @@ export async function openAnalytics(directory: string, more: Partial<AnalyticsOp
   const sink = await analytics(analyticsOptions(directory, more))
   onTestFinished(() => sink.close().catch(() => {}))
   return sink
-}
-
-/** The `n`th of an endless row of UUIDs. */
-export function uuid(n: number): string {
-  return `00000000-0000-4000-8000-${n.toString(16).padStart(12, '0')}`
 }
 
 export interface ChangeOptions {
@@ -84,63 +80,18 @@ export function incidentChange(options: ChangeOptions): IncidentChange {
   }
 }
 
-export function marker({ offset, lsn, partition = 0 }: { offset: number; lsn: number; partition?: number }) {
-  return {
-    change: {
-      op: 'm',
-      position: position(1, lsn, 0),
-      lsn,
-      committedAt: lsn * 1_000_000,
-      txId: 0,
-      partition,
-      offset,
-      streamedTo: '' as Position,
-      lastInTransaction: false,
-      bytes: 50,
-      slot: 'incidents',
-      systemIdentifier: '7',
-      timeline: 1,
-      snapshotDone: true,
-    },
-    rows: [],
-    refusal: null,
-    absence: null,
-  } satisfies IncidentChange
-}
-
 export function reportRow(id: string, fields: Fields = {}, op: EntityRow['op'] = 'upsert'): EntityRow {
+  const { value } = dpsReport(1)
   return {
     entity: 'Report',
     id,
     op,
     value: {
+      ...value,
       id,
-      reference: '10000001',
-      source: 'DPS',
-      systemOfRecord: 'DPS',
-      sourceTable: 'public.report',
       sourceKey: id,
-      createdIn: 'DPS',
-      type: 'ASSAULT_5',
-      typeFamily: 'ASSAULT',
-      typeRaw: 'ASSAULT_5',
-      status: 'DRAFT',
-      statusRaw: 'DRAFT',
-      ignoreDownstream: false,
-      completed: false,
-      location: 'LEI',
-      incidentDateAndTime: '2024-07-01T11:34:56.789000Z',
-      incidentDateAndTimeLocal: '2024-07-01T12:34:56.789000',
-      reportedAt: '0962-03-04T05:06:07.000001Z',
-      reportedAtLocal: '0962-03-04T05:04:52.000001',
       reportedBy: 'USER1',
       title: 'Café 🚨',
-      description: null,
-      placeholders: false,
-      createdAt: '2024-07-01T11:34:56.789000Z',
-      createdAtLocal: '2024-07-01T12:34:56.789000',
-      modifiedAt: '2024-07-01T11:34:56.789000Z',
-      modifiedAtLocal: '2024-07-01T12:34:56.789000',
       followUpDate: '2024-07-09',
       ...fields,
     },

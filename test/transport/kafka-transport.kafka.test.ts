@@ -92,6 +92,21 @@ describeKafka('a transport over Kafka', () => {
     await expect(reading).rejects.toThrow(/partition 1 up to offset 1000, but the partition ends at 3/)
   })
 
+  test('lets go of a reader that stops while more is there than it may read ahead', async () => {
+    const topic = await transport.topic(testSettings())
+    await topic.write(numbered(0, 3000, 3, 1000))
+    const options = { group: uniqueName('g'), signal: new AbortController().signal, aheadBytes: 100_000 }
+    let stoppedAt = 0
+    for await (const { items } of topic.read(options)) {
+      if (items.length === 0) continue
+      await new Promise((resolve) => setTimeout(resolve, 500))
+      stoppedAt = performance.now()
+      break
+    }
+    expect(stoppedAt).toBeGreaterThan(0)
+    expect(performance.now() - stoppedAt).toBeLessThan(2000)
+  })
+
   test('says which brokers it cannot reach', async () => {
     const starting = testTransport(['127.0.0.1:1', '127.0.0.1:2'], { patienceMs: 300 })
     await expect(starting).rejects.toMatchObject({ code: 'BROKER' })

@@ -1,0 +1,123 @@
+/** What may be asked. Unknown parameters are ignored; what is not accepted is told without repeating it. */
+import { z } from 'zod'
+import { DPS_CODES, STATUSES, TYPES } from '../transforms/codes.ts'
+
+const USER_ACTIONS = [
+  'REQUEST_REVIEW',
+  'REQUEST_DUPLICATE',
+  'REQUEST_NOT_REPORTABLE',
+  'REQUEST_CORRECTION',
+  'RECALL',
+  'CLOSE',
+  'MARK_DUPLICATE',
+  'MARK_NOT_REPORTABLE',
+  'HOLD',
+] as const
+
+/** An empty parameter says nothing. */
+function optional<S extends z.ZodType>(schema: S) {
+  return z.preprocess((given) => (given === '' ? undefined : given), schema.optional())
+}
+
+/** Given once or several times; any of the values may hold. */
+function list<S extends z.ZodType>(item: S) {
+  return z.preprocess((given) => [given ?? []].flat().filter((each) => each !== ''), z.array(item))
+}
+
+function text(name: string, shortest: number, longest: number) {
+  const message = `${name} must have ${shortest} to ${longest} characters`
+  return z.string({ error: message }).min(shortest, message).max(longest, message)
+}
+
+function code(name: string, codes: readonly string[]) {
+  return z.enum(codes as [string, ...string[]], { error: `${name} must be one of ${codes.join(', ')}` })
+}
+
+/** PostgreSQL has no year 0. */
+function date(name: string) {
+  const message = `${name} must be a date like 2024-07-01`
+  return optional(z.iso.date({ error: message }).refine((given) => !given.startsWith('0000'), message))
+}
+
+function whole(name: string, least: number, most: number, tooMuch: string) {
+  const message = `${name} must be a whole number from ${least}`
+  return z.coerce.number({ error: message }).int(message).min(least, message).max(most, tooMuch)
+}
+
+/** What reports can be sorted by, with the columns that do it. A reference is digits: shorter is smaller. */
+const SORTABLE: Readonly<Record<string, readonly string[]>> = {
+  incidentDateAndTime: ['incident_date_and_time_local'],
+  reportReference: ['length(r.reference)', 'reference'],
+  type: ['type'],
+  status: ['status'],
+  location: ['location'],
+  title: ['title'],
+  reportedAt: ['reported_at_local'],
+  reportedBy: ['reported_by'],
+  createdAt: ['created_at_local'],
+  modifiedAt: ['modified_at_local'],
+  modifiedBy: ['modified_by'],
+}
+
+export interface SortBy {
+  readonly property: string
+  readonly direction: 'ASC' | 'DESC'
+  readonly columns: readonly string[]
+}
+
+const sortMessage = `sort must be one of ${Object.keys(SORTABLE).join(', ')}, then ",ASC" or ",DESC"`
+const SORT = new RegExp(`^(${Object.keys(SORTABLE).join('|')})(?:,(asc|desc))?$`, 'i')
+
+export const ReportQuery = z.object({
+  reference: optional(
+    z.string({ error: 'reference must be 1 to 25 digits' }).regex(/^\d{1,25}$/, 'reference must be 1 to 25 digits'),
+  ),
+  location: list(text('location', 2, 20)).describe('Prison or PECS region.'),
+  source: optional(code('source', ['DPS', 'NOMIS'])).describe('Where the report was created.'),
+  status: list(
+    code(
+      'status',
+      STATUSES.map(({ status }) => status),
+    ),
+  ),
+  type: list(
+    code(
+      'type',
+      TYPES.map(([type]) => type),
+    ),
+  ),
+  incidentDateFrom: date('incidentDateFrom').describe('Inclusive.'),
+  incidentDateUntil: date('incidentDateUntil').describe('Inclusive.'),
+  reportedDateFrom: date('reportedDateFrom').describe('Inclusive.'),
+  reportedDateUntil: date('reportedDateUntil').describe('Inclusive.'),
+  reportedByUsername: optional(text('reportedByUsername', 3, 120)),
+  involvingStaffUsername: optional(text('involvingStaffUsername', 3, 120)),
+  involvingPrisonerNumber: optional(text('involvingPrisonerNumber', 7, 10)),
+  involvingPrisonerRole: list(code('involvingPrisonerRole', [...DPS_CODES.prisonerRoles.keys()])).describe(
+    'Held by any prisoner of the report.',
+  ),
+  userAction: list(code('userAction', USER_ACTIONS)),
+  page: optional(whole('page', 0, 2_147_483_647, 'page is too large')).describe('From 0; 0 unless given.'),
+  size: optional(whole('size', 1, 1000, 'Page size must be 1000 or less')).describe('20 unless given.'),
+  sort: list(z.string({ error: sortMessage }).regex(SORT, sortMessage)).describe(
+    'property,DIRECTION; incidentDateAndTime,DESC unless given.',
+  ),
+})
+
+export type ReportQuery = z.infer<typeof ReportQuery>
+
+export const ReportId = z.object({ id: z.guid({ error: 'the id of a report is a UUID' }) })
+
+export const Reference = z.object({
+  reference: z.string().regex(/^\d{1,25}$/, 'reference must be 1 to 25 digits'),
+})
+
+/** Ascending unless it says otherwise; the newest incident first when nothing is asked. */
+export function sortsBy(given: ReportQuery['sort']): SortBy[] {
+  const asked = given.length > 0 ? given : ['incidentDateAndTime,DESC']
+  return asked.map((each) => {
+    const [name = '', direction = 'asc'] = each.split(',')
+    const property = Object.keys(SORTABLE).find((known) => known.toLowerCase() === name.toLowerCase())!
+    return { property, direction: direction.toLowerCase() === 'desc' ? 'DESC' : 'ASC', columns: SORTABLE[property]! }
+  })
+}

@@ -1,0 +1,169 @@
+/**
+ * The API's SQL. It reads the view of the reports that speak for their incident, so that a report of NOMIS whose
+ * incident DPS took over is nowhere. What the present service writes where it knows nothing stands in for an absence.
+ */
+import type { Query } from './database.ts'
+import { sortsBy, type ReportQuery, type SortBy } from './parameters.ts'
+
+const REPORTS = 'prisons.incidents_current_report r'
+const NO_DETAILS = `'NO DETAILS GIVEN'`
+const NO_USER = `'unknown'`
+
+const BASIC = `
+  r.id, r.reference AS "reportReference", r.type, r.incident_date_and_time_local AS "incidentDateAndTime",
+  coalesce(r.location, '') AS location, coalesce(r.title, ${NO_DETAILS}) AS title,
+  coalesce(r.description, ${NO_DETAILS}) AS description, coalesce(r.reported_by, ${NO_USER}) AS "reportedBy",
+  r.reported_at_local AS "reportedAt", r.status, r.created_at_local AS "createdAt",
+  r.modified_at_local AS "modifiedAt", coalesce(r.modified_by, ${NO_USER}) AS "modifiedBy",
+  r.created_in = 'NOMIS' AS "createdInNomis", r.system_of_record = 'NOMIS' AS "lastModifiedInNomis",
+  r.duplicated_report_id AS "duplicatedReportId", r.last_user_action AS "latestUserAction",
+  EXISTS (SELECT FROM prisons.incidents_incomplete i WHERE i.reference = r.reference) AS incomplete`
+
+/** The source's keys are numbers as text, alone or behind a slash: shorter is smaller. */
+const KEY_ORDER = 'length(source_key), source_key'
+
+/** NOMIS counts parties and answers across the whole incident: there the place within the parent stands in. */
+function renumbered(parent: string, first: 0 | 1): string {
+  return `CASE WHEN source = 'NOMIS'
+    THEN row_number() OVER (PARTITION BY ${parent} ORDER BY sequence, ${KEY_ORDER}) - 1 + ${first}
+    ELSE sequence END AS place`
+}
+
+/** The rows of this report in one of its tables: found by the incident, which is what is indexed. */
+function ofReport(table: string, first: 0 | 1): string {
+  return `(SELECT *, ${renumbered('report_id', first)} FROM prisons.incidents_${table}
+           WHERE reference = r.reference AND report_id = r.id)`
+}
+
+function array(object: string, order: string): string {
+  return `coalesce(json_agg(json_build_object(${object}) ORDER BY ${order}), '[]')`
+}
+
+const RESPONSES = array(
+  `'code', code, 'response', coalesce(response, ''), 'label', coalesce(label, response, ''), 'sequence', place,
+   'responseDate', response_date, 'additionalInformation', additional_information,
+   'recordedBy', coalesce(recorded_by, ${NO_USER}), 'recordedAt', coalesce(recorded_at_local, r.reported_at_local)`,
+  `sequence, ${KEY_ORDER}`,
+)
+
+/** Two questions with one code are possible: their order is that of sequence, then key (domain 9.3). */
+const QUESTIONS = `
+  SELECT ${array(
+    `'code', q.code, 'question', coalesce(q.question, ''), 'label', coalesce(q.label, q.question, ''),
+     'sequence', q.place, 'responses', coalesce(a.responses, '[]'),
+     'additionalInformation', q.additional_information`,
+    'q.sequence, length(q.source_key), q.source_key',
+  )}
+  FROM ${ofReport('question', 1)} q
+  LEFT JOIN (
+    SELECT question_id, ${RESPONSES} AS responses
+    FROM (SELECT *, ${renumbered('question_id', 0)} FROM prisons.incidents_response
+          WHERE reference = r.reference) s
+    GROUP BY question_id) a ON a.question_id = q.id`
+
+const STATUSES = `
+  SELECT ${array(
+    `'status', status, 'changedAt', changed_at_local, 'changedBy', coalesce(changed_by, ${NO_USER}),
+     'nomisStatus', CASE WHEN source = 'NOMIS' THEN status_raw END`,
+    `changed_at_local, ${KEY_ORDER}`,
+  )}
+  FROM prisons.incidents_status_change WHERE reference = r.reference AND report_id = r.id`
+
+const STAFF = `
+  SELECT ${array(
+    `'sequence', place, 'staffUsername', staff_username, 'firstName', coalesce(first_name, ''),
+     'lastName', coalesce(last_name, ''), 'staffRole', staff_role, 'comment', comment`,
+    `sequence, ${KEY_ORDER}`,
+  )}
+  FROM ${ofReport('staff_involvement', 0)} s`
+
+const PRISONERS = `
+  SELECT ${array(
+    `'sequence', place, 'prisonerNumber', coalesce(prisoner_number, ''), 'firstName', coalesce(first_name, ''),
+     'lastName', coalesce(last_name, ''), 'prisonerRole', prisoner_role, 'outcome', outcome, 'comment', comment`,
+    `sequence, ${KEY_ORDER}`,
+  )}
+  FROM ${ofReport('prisoner_involvement', 0)} p`
+
+const DETAILS = `
+  ${BASIC},
+  '[]'::json AS "descriptionAddendums", (${QUESTIONS}) AS questions, '[]'::json AS history,
+  (${STATUSES}) AS "historyOfStatuses", '[]'::json AS "incidentTypeHistory", (${STAFF}) AS "staffInvolved",
+  (${PRISONERS}) AS "prisonersInvolved", '[]'::json AS "correctionRequests",
+  coalesce(r.staff_involvement_done, true) AS "staffInvolvementDone",
+  coalesce(r.prisoner_involvement_done, true) AS "prisonerInvolvementDone",
+  CASE WHEN r.source = 'NOMIS' THEN r.type_raw END AS "nomisType",
+  CASE WHEN r.source = 'NOMIS' THEN r.status_raw END AS "nomisStatus"`
+
+export interface WhichReport {
+  readonly by: 'id' | 'reference'
+  readonly value: string
+  readonly shape: 'basic' | 'details'
+}
+
+/** Undefined when there is none. */
+export async function readReport<R extends object>(
+  query: Query,
+  { by, value, shape }: WhichReport,
+): Promise<R | undefined> {
+  const columns = shape === 'details' ? DETAILS : BASIC
+  return (await query<R>(`SELECT ${columns} FROM ${REPORTS} WHERE r.${by} = $1`, [value]))[0]
+}
+
+/** How many reports match, and those of one page. */
+export async function readPage<R extends object>(
+  query: Query,
+  asked: ReportQuery,
+  page: { offset: number; size: number },
+) {
+  const { conditions, values } = filters(asked)
+  const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`
+  const [counted] = await query<{ total: number }>(`SELECT count(*) AS total FROM ${REPORTS} ${where}`, values)
+  const total = counted?.total ?? 0
+  if (page.offset >= total) return { total, content: [] as R[] }
+  const content = await query<R>(
+    `SELECT ${BASIC} FROM ${REPORTS} ${where} ORDER BY ${orderBy(sortsBy(asked.sort))}
+     LIMIT $${values.length + 1} OFFSET $${values.length + 2}`,
+    [...values, page.size, page.offset],
+  )
+  return { total, content }
+}
+
+/** The id decides what the rest leaves open, so that pages neither repeat nor skip a report. */
+function orderBy(sorts: readonly SortBy[]): string {
+  const columns = sorts.flatMap((sort) =>
+    sort.columns.map((column) => `${column.includes('(') ? column : `r.${column}`} ${sort.direction}`),
+  )
+  return [...columns, `r.id ${sorts[0]!.direction}`].join(', ')
+}
+
+function filters(asked: ReportQuery): { conditions: string[]; values: unknown[] } {
+  const conditions: string[] = []
+  const values: unknown[] = []
+  const when = (value: unknown, condition: (parameter: string) => string): void => {
+    if (value === undefined || (Array.isArray(value) && value.length === 0)) return
+    values.push(value)
+    conditions.push(condition(`$${values.length}`))
+  }
+  when(asked.reference, (p) => `r.reference = ${p}`)
+  when(asked.location, (p) => `r.location = ANY (${p})`)
+  when(asked.source, (p) => `r.created_in = ${p}`)
+  when(asked.status, (p) => `r.status = ANY (${p})`)
+  when(asked.type, (p) => `r.type = ANY (${p})`)
+  when(asked.incidentDateFrom, (p) => `r.incident_date_and_time_local >= ${p}::date`)
+  when(asked.incidentDateUntil, (p) => `r.incident_date_and_time_local < ${p}::date + 1`)
+  when(asked.reportedDateFrom, (p) => `r.reported_at_local >= ${p}::date`)
+  when(asked.reportedDateUntil, (p) => `r.reported_at_local < ${p}::date + 1`)
+  when(asked.reportedByUsername, (p) => `r.reported_by = ${p}`)
+  when(asked.involvingStaffUsername, (p) => involving('staff_involvement', `staff_username = ${p}`))
+  when(asked.involvingPrisonerNumber, (p) => involving('prisoner_involvement', `prisoner_number = ${p}`))
+  // As in the present service the number and the role may be those of two prisoners of the report (domain 6.2).
+  when(asked.involvingPrisonerRole, (p) => involving('prisoner_involvement', `prisoner_role = ANY (${p})`))
+  when(asked.userAction, (p) => `r.last_user_action = ANY (${p})`)
+  return { conditions, values }
+}
+
+function involving(table: string, condition: string): string {
+  return `EXISTS (SELECT FROM prisons.incidents_${table} i
+                  WHERE i.reference = r.reference AND i.report_id = r.id AND i.${condition})`
+}

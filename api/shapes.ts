@@ -1,0 +1,104 @@
+/** The shapes that the present incident reporting service answers in, so that its readers can read this API as it is. */
+import { z } from 'zod'
+
+const localTime = z.string().describe('London wall time without zone: 2024-07-01T12:34:56.789.')
+const sequence = z.int().describe('Order within the parent.')
+
+export const ReportBasic = z
+  .object({
+    id: z.string().describe('The report’s UUID.'),
+    reportReference: z.string().describe('The incident’s number.'),
+    type: z.string().describe('A DPS type code, e.g. ASSAULT_5.'),
+    incidentDateAndTime: localTime,
+    location: z.string().describe('Prison or PECS region; empty where NOMIS holds none.'),
+    title: z.string().describe('NO DETAILS GIVEN where the source holds none.'),
+    description: z.string().describe('NO DETAILS GIVEN where the source holds none.'),
+    reportedBy: z.string().describe('Username; unknown where the source knows none.'),
+    reportedAt: localTime,
+    status: z.string().describe('A DPS status code, e.g. AWAITING_REVIEW.'),
+    createdAt: localTime,
+    modifiedAt: localTime,
+    modifiedBy: z.string().describe('Username; unknown where the source knows none.'),
+    createdInNomis: z.boolean(),
+    lastModifiedInNomis: z.boolean(),
+    duplicatedReportId: z.string().nullable().describe('The report that this one repeats.'),
+    latestUserAction: z.string().nullable(),
+    incomplete: z.boolean().describe('True when a part of the incident could not be read; it may be missing or old.'),
+  })
+  .describe('An incident report.')
+
+export const Response = z.object({
+  code: z.string().nullable(),
+  response: z.string(),
+  label: z.string(),
+  sequence,
+  responseDate: z.string().nullable().describe('2024-07-01.'),
+  additionalInformation: z.string().nullable(),
+  recordedBy: z.string(),
+  recordedAt: localTime,
+})
+
+export const Question = z.object({
+  code: z.string(),
+  question: z.string(),
+  label: z.string(),
+  sequence,
+  responses: z.array(Response),
+  additionalInformation: z.string().nullable(),
+})
+
+export const StatusHistory = z.object({
+  status: z.string(),
+  changedAt: localTime,
+  changedBy: z.string(),
+  nomisStatus: z.string().nullable().describe('As NOMIS writes it; null for reports of DPS.'),
+})
+
+export const StaffInvolvement = z.object({
+  sequence,
+  staffUsername: z.string().nullable(),
+  firstName: z.string(),
+  lastName: z.string(),
+  staffRole: z.string(),
+  comment: z.string().nullable(),
+})
+
+export const PrisonerInvolvement = z.object({
+  sequence,
+  prisonerNumber: z.string().describe('Empty where NOMIS knows only a booking.'),
+  firstName: z.string(),
+  lastName: z.string(),
+  prisonerRole: z.string(),
+  outcome: z.string().nullable(),
+  comment: z.string().nullable(),
+})
+
+/** What no entity of the unified model holds yet. */
+const notHeld = z.array(z.unknown()).max(0).describe('Empty: not held yet.')
+
+export const ReportWithDetails = ReportBasic.extend({
+  descriptionAddendums: notHeld,
+  questions: z.array(Question),
+  history: notHeld,
+  historyOfStatuses: z.array(StatusHistory),
+  incidentTypeHistory: notHeld,
+  staffInvolved: z.array(StaffInvolvement),
+  prisonersInvolved: z.array(PrisonerInvolvement),
+  correctionRequests: notHeld,
+  staffInvolvementDone: z.boolean(),
+  prisonerInvolvementDone: z.boolean(),
+  nomisType: z.string().nullable().describe('As NOMIS writes it; null for reports of DPS.'),
+  nomisStatus: z.string().nullable().describe('As NOMIS writes it; null for reports of DPS.'),
+}).describe('An incident report with everything that belongs to it.')
+
+export const ReportPage = z
+  .object({
+    content: z.array(ReportBasic),
+    number: z.int().describe('The page, from 0.'),
+    size: z.int().describe('How many reports a page holds.'),
+    totalElements: z.int(),
+    totalPages: z.int(),
+    numberOfElements: z.int().describe('How many reports this page has.'),
+    sort: z.array(z.string()).describe('What it is sorted by: property,DIRECTION.'),
+  })
+  .describe('A page of incident reports.')
