@@ -5,8 +5,8 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { openDatabase } from '../api/database.ts'
 import { buildServer } from '../api/server.ts'
 import { changesOf } from '../connectors/postgres/changes.ts'
 import { decodeFrame, type WalMessage } from '../connectors/postgres/pgoutput.ts'
@@ -118,7 +118,7 @@ test('UPDATE report SET status passes nine hops, each with its golden value', as
   hop(8, `\`prisons.incidents_report\` status \`${stored!['status']}\`, completed ${stored!['completed']}`)
 
   // 9 API answer
-  const pool = new pg.Pool({ connectionString: database.url, max: 2 })
+  const pool = openDatabase(database.url)
   const server = await buildServer({ database: pool })
   const response = await server.inject({ url: `/incident-reports/${REPORT}` })
   expect(response.json()).toMatchSnapshot('API answer')

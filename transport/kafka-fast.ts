@@ -15,7 +15,7 @@ const FASTEST = { params: { [constants.ZSTD_c_compressionLevel]: 1 } }
 /** Bytes of a batch before its records. */
 const HEADER = 61
 /** The most that a record takes beside its key and value: its length, attributes, deltas and their lengths. */
-const RECORD_OVERHEAD = 34
+export const RECORD_OVERHEAD = 34
 
 const CODEC = { none: 0, zstd: 4 } as const
 const TRANSACTIONAL = 16

@@ -17,6 +17,7 @@ export interface ProcessorOptions {
   committed(): Promise<Places>
   /** RECORD_TOO_LARGE when one of them is; a TypeError when the topic has not been opened. */
   check(topic: string, messages: readonly Message[]): void
+  maxMessageBytes(topic: string): number
 }
 
 interface Held {
@@ -59,6 +60,7 @@ export function kafkaProcessor(given: ProcessorOptions): Processor {
       group,
       topic: source.name,
       partition,
+      maxMessageBytes: given.maxMessageBytes,
     })
   }
 

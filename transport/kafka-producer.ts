@@ -1,10 +1,10 @@
 /** Writing to topics: idempotent, all replicas, one send in flight, each partition tried until it is durable. */
-import { encodeProduce, encodeRecordBatch, decodeProduce } from './kafka-fast.ts'
+import { decodeProduce, encodeProduce, encodeRecordBatch, RECORD_OVERHEAD } from './kafka-fast.ts'
 import { sendProduce, errorOf, type Cluster } from './kafkajs.ts'
 import { passes, retrying, typeOf, type Patience } from './kafka-retry.ts'
 import type { Message } from './topic.ts'
 
-/** A record batch holds at most this: small enough for readers to take in one piece, large enough to compress well. */
+/** A record batch of several records holds at most this: small enough for readers to take in one piece, large enough to compress well. */
 const BATCH_BYTES = 4 << 20
 const BATCH_RECORDS = 50_000
 /** The batches of one round of requests together; a broker refuses requests of 100 MiB. */
@@ -29,17 +29,18 @@ export interface Piece {
 }
 
 /**
- * Cuts messages into pieces that a topic takes, in order per partition, and those into rounds: a round has at most one
- * piece of a partition, and the next begins when all of it is durable.
+ * Cuts messages into pieces that a topic takes even if they cannot be compressed, in order per partition, and those
+ * into rounds: a round has at most one piece of a partition, and the next begins when all of it is durable.
  */
-export function cutRounds(topic: string, messages: readonly Message[]): Piece[][] {
+export function cutRounds(topic: string, messages: readonly Message[], maxMessageBytes: number): Piece[][] {
+  const most = Math.min(BATCH_BYTES, maxMessageBytes)
   const pieces: Piece[] = []
   const open = new Map<number, Piece>()
   for (const message of messages) {
     const { partition, key, value } = message
-    const bytes = key.length + (value?.length ?? 0)
+    const bytes = RECORD_OVERHEAD + key.length + (value?.length ?? 0)
     let piece = open.get(partition)
-    if (piece === undefined || piece.bytes + bytes > BATCH_BYTES || piece.messages.length >= BATCH_RECORDS) {
+    if (piece === undefined || piece.bytes + bytes > most || piece.messages.length >= BATCH_RECORDS) {
       piece = { topic, partition, messages: [], bytes: 0 }
       open.set(partition, piece)
       pieces.push(piece)

@@ -19,7 +19,10 @@ export interface Patience {
  * Tries until it succeeds, the error is none that passes by itself, or the time is over; rejects with the last error.
  * Pauses grow from 5 ms: a transaction that follows another closely is refused for some milliseconds only.
  */
-export async function retrying<T>(attempt: () => Promise<T>, { until, signal, mend, retries = passes }: Patience): Promise<T> {
+export async function retrying<T>(
+  attempt: () => Promise<T>,
+  { until, signal, mend, retries = passes }: Patience,
+): Promise<T> {
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
     try {
       return await attempt()

@@ -27,9 +27,12 @@ export interface TransactionsOptions {
   /** Of the offset that is committed. */
   readonly topic: string
   readonly partition: number
+  /** What one of the outputs' topics takes. */
+  maxMessageBytes(topic: string): number
 }
 
-export function transactions({ client, transactionalId, group, topic, partition }: TransactionsOptions): Transactions {
+export function transactions(options: TransactionsOptions): Transactions {
+  const { client, transactionalId, group, topic, partition } = options
   const cluster: Cluster = client.cluster()
   let state: (ProducerState & { readonly transactionalId: string }) | null = null
   let coordinator: Broker | null = null
@@ -51,7 +54,8 @@ export function transactions({ client, transactionalId, group, topic, partition 
 
   async function send(outputs: ReadonlyMap<string, readonly Message[]>, patience: Patience): Promise<void> {
     for (const [name, messages] of outputs) {
-      for (const round of cutRounds(name, messages)) await sendRound(cluster, state!, round, patience)
+      for (const round of cutRounds(name, messages, options.maxMessageBytes(name)))
+        await sendRound(cluster, state!, round, patience)
     }
   }
 

@@ -13,11 +13,12 @@ export interface TopicWriter {
 export interface TopicWriterOptions {
   readonly client: Client
   readonly topic: string
+  readonly maxMessageBytes: number
   readonly patienceMs: number
   readonly signal: AbortSignal
 }
 
-export function topicWriter({ client, topic, patienceMs, signal }: TopicWriterOptions): TopicWriter {
+export function topicWriter({ client, topic, maxMessageBytes, patienceMs, signal }: TopicWriterOptions): TopicWriter {
   let cluster: Cluster | null = null
   let state: ProducerState | null = null
   let last: Promise<unknown> = Promise.resolve()
@@ -40,7 +41,7 @@ export function topicWriter({ client, topic, patienceMs, signal }: TopicWriterOp
   async function write(messages: readonly Message[]): Promise<void> {
     const until = performance.now() + patienceMs
     try {
-      for (const round of cutRounds(topic, messages)) {
+      for (const round of cutRounds(topic, messages, maxMessageBytes)) {
         const begun = await begin(until)
         await sendRound(begun.cluster, begun.state, round, { until, signal })
       }

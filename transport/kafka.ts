@@ -61,9 +61,14 @@ export async function kafkaTransport(options: KafkaOptions): Promise<Transport> 
     throw error
   })
 
-  function check(topic: string, messages: readonly Message[]): void {
+  function settingsOf(topic: string): TopicSettings {
     const settings = opened.get(topic)
     if (settings === undefined) throw new TypeError(`topic ${topic} was not opened`)
+    return settings
+  }
+
+  function check(topic: string, messages: readonly Message[]): void {
+    const settings = settingsOf(topic)
     for (const { key, value, partition } of messages) {
       const bytes = key.length + (value?.length ?? 0)
       if (bytes <= settings.maxMessageBytes) continue
@@ -78,8 +83,13 @@ export async function kafkaTransport(options: KafkaOptions): Promise<Transport> 
   const committed = (group: string, topic: string) =>
     asking(`read the offsets of group ${group}`, () => committedPlaces(cluster, group, topic, partitions, patience()))
 
+  function newWriter(topic: string): TopicWriter {
+    const { maxMessageBytes } = settingsOf(topic)
+    return topicWriter({ client, topic, maxMessageBytes, patienceMs, signal: closing.signal })
+  }
+
   function writerOf(topic: string): TopicWriter {
-    const found = writers.get(topic) ?? topicWriter({ client, topic, patienceMs, signal: closing.signal })
+    const found = writers.get(topic) ?? newWriter(topic)
     writers.set(topic, found)
     return found
   }
@@ -130,6 +140,7 @@ export async function kafkaTransport(options: KafkaOptions): Promise<Transport> 
           patienceMs,
           committed: () => committed(given.group, source.name),
           check,
+          maxMessageBytes: (topic) => settingsOf(topic).maxMessageBytes,
         }),
       ),
     committed: (group, topic) => committed(group, topic.name),

@@ -62,16 +62,17 @@ test('an answer without markers does not say how new it is', async () => {
   expect(headers).not.toHaveProperty('x-data-as-of')
 })
 
-test.for<[path: string, body: object | string]>([
+test.for<[path: string, body: object]>([
   ['/health/liveness', { status: 'UP' }],
   ['/health/ping', { status: 'UP' }],
-  ['/ping', 'pong'],
   ['/info', { build: { version: '1.2.3', name: 'incidents' }, git: {}, productId: 'unknown' }],
 ])('%s answers without the store', async ([path, body]) => {
   const { status, text } = await get(path)
-  expect(status).toBe(200)
-  if (typeof body === 'string') expect(text).toBe(body)
-  else expect(JSON.parse(text)).toMatchObject(body)
+  expect([status, JSON.parse(text)]).toMatchObject([200, body])
+})
+
+test('/ping answers pong', async () => {
+  expect(await get('/ping')).toMatchObject({ status: 200, text: 'pong' })
 })
 
 test('/v3/api-docs describes every route, its parameters and its shapes', async () => {

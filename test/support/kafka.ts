@@ -29,14 +29,18 @@ export function needKafka(): KafkaServices {
   return services
 }
 
+function where(present: boolean): typeof describe.skip {
+  return present ? describe : describe.skip
+}
+
 /** A group of tests that needs Kafka; left out, as the start of the run says, where there is none. */
-export const describeKafka = describe.runIf(kafkaServices() !== null)
+export const describeKafka = where(kafkaServices() !== null)
 
 /** Where a test may start brokers of its own, and end them. */
-export const describeOwnBroker = describe.runIf(['containers', 'maven'].includes(kafkaServices()?.way ?? ''))
+export const describeOwnBroker = where(['containers', 'maven'].includes(kafkaServices()?.way ?? ''))
 
 /** Where a test may start three of them. */
-export const describeOwnCluster = describe.runIf(kafkaServices()?.way === 'maven')
+export const describeOwnCluster = where(kafkaServices()?.way === 'maven')
 
 export interface OwnBrokers {
   readonly brokers: readonly string[]

@@ -120,7 +120,7 @@ describe('record batches and produce requests', () => {
 
 const plain = (text: string, more: Partial<RecordBatch> = {}): Promise<Buffer> =>
   encodeRecordBatch({
-    messages: [...text].map((letter) => ({ key: Buffer.from(letter), value: null, timestampMs: NOW })),
+    messages: text.split('').map((letter) => ({ key: Buffer.from(letter), value: null, timestampMs: NOW })),
     producerId: '7',
     producerEpoch: 0,
     firstSequence: 0,

@@ -1,0 +1,29 @@
+/** `npm run bench -- NAME [--json] [--what W] [--rows N] [--runs N]` */
+import { parseArgs } from 'node:util'
+import type { BenchOptions, Result } from './result.ts'
+import { walkBench } from './walk.ts'
+
+const BENCHMARKS: Readonly<Record<string, (options: BenchOptions) => Promise<Result[]>>> = { walk: walkBench }
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    json: { type: 'boolean', default: false },
+    what: { type: 'string' },
+    rows: { type: 'string', default: '200000' },
+    runs: { type: 'string', default: '1' },
+  },
+})
+const benchmark = BENCHMARKS[positionals[0] ?? '']
+if (benchmark === undefined) {
+  process.stderr.write(`Name a benchmark: ${Object.keys(BENCHMARKS).join(', ')}\n`)
+  process.exit(2)
+}
+const results = await benchmark({
+  ...(values.what === undefined ? {} : { what: values.what }),
+  rows: Number(values.rows),
+  runs: Number(values.runs),
+})
+if (values.json) process.stdout.write(`${results.map((result) => JSON.stringify(result)).join('\n')}\n`)
+else console.table(results)
+process.exit(0)

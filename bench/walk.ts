@@ -1,0 +1,104 @@
+/**
+ * The walk in bulk: changes that are committed already, from the slot to Kafka and from there to each place, one process
+ * at a time, each measured from its first record to its last.
+ */
+import { join } from 'node:path'
+import pg from 'pg'
+import { parseConfig } from '../config.ts'
+import { initSource } from '../connectors/postgres/source-schema.ts'
+import { lsnOf, parseLsn } from '../core/position.ts'
+import { logger, metrics } from '../observability.ts'
+import { kafkaRuntime, SINKS, type Runtime } from '../pipeline.ts'
+import { untilPassed } from '../proof/progress.ts'
+import { rawDecoder } from '../schemas/raw-decoder.ts'
+import { readTails } from '../transport/recovery.ts'
+import { bulkChanges } from '../workload/bulk.ts'
+import { seedReports } from '../workload/load.ts'
+import { startMeasured, type Measured } from './process.ts'
+import { resultOf, type BenchOptions, type Result, type Run } from './result.ts'
+import { startServices } from './services.ts'
+
+export const HOPS = ['capture', 'unify', ...SINKS] as const
+type Hop = (typeof HOPS)[number]
+
+const REPORTS = 1000
+
+export async function walkBench({ what, rows, runs }: BenchOptions): Promise<Result[]> {
+  const services = await startServices()
+  const environment = {
+    DATABASE_URL: services.databaseUrl,
+    KAFKA_BROKERS: services.brokers,
+    SCHEMA_REGISTRY_URL: services.registryUrl,
+    NAMESPACE: `bench_${process.pid}`,
+    STATE_DIR: join(services.directory, 'state'),
+    DPR_DIR: join(services.directory, 'dpr'),
+    ANALYTICS_DIR: join(services.directory, 'analytics'),
+    PSEUDONYM_KEY: 'a key for benchmarks only',
+    DPR_FLUSH_MS: '1000',
+  }
+  const client = new pg.Client({ connectionString: services.databaseUrl })
+  await client.connect()
+  const measured = new Map<Hop, Run[]>(HOPS.map((hop) => [hop, []]))
+  let runtime: Runtime | null = null
+  try {
+    await initSource(services.databaseUrl, { publication: environment.NAMESPACE })
+    await seedReports(client, { seed: 1, reports: REPORTS })
+    runtime = await kafkaRuntime({ config: parseConfig(environment), log: logger('silent'), metrics: metrics() })
+    for (const hop of HOPS) await hopRun(hop, runtime, client, environment)
+    for (let run = 0; run < runs; run++) {
+      await bulkChanges(client, { seed: run + 2, rows })
+      for (const hop of HOPS) measured.get(hop)!.push(await hopRun(hop, runtime, client, environment))
+    }
+  } finally {
+    await runtime?.transport.close()
+    await client.end()
+    await services.stop()
+  }
+  return HOPS.filter((hop) => what === undefined || hop === what).map((hop) => resultOf('walk', hop, rows, measured.get(hop)!))
+}
+
+/** Runs one stage until it has passed everything committed. The clock starts when its first record shows. */
+async function hopRun(hop: Hop, runtime: Runtime, client: pg.Client, environment: Record<string, string>): Promise<Run> {
+  const { rows } = await client.query<{ lsn: string }>('SELECT pg_current_wal_insert_lsn()::text AS lsn')
+  const lsn = parseLsn(rows[0]!.lsn)
+  const before = await progressOf(hop, runtime)
+  const stage = startMeasured(hop === 'capture' || hop === 'unify' ? [hop] : ['deliver', hop], environment)
+  while ((await progressOf(hop, runtime)) === before) await pause()
+  const begun = performance.now()
+  const cpu = stage.cpuMicros()
+  if (hop === 'capture') await untilCaptured(runtime, lsn)
+  else await untilPassed(lsn, { ...runtime, groups: [groupOf(hop, runtime)], signal: new AbortController().signal })
+  return finish(stage, begun, cpu)
+}
+
+async function finish(stage: Measured, begun: number, cpu: number): Promise<Run> {
+  const run = { seconds: (performance.now() - begun) / 1000, cpuMicros: stage.cpuMicros() - cpu, peakRssMiB: stage.peakRssMiB() }
+  await stage.stop()
+  return run
+}
+
+async function progressOf(hop: Hop, { raw, transport, config }: Runtime): Promise<number> {
+  if (hop === 'capture') return sum((await raw.bounds()).map(({ high }) => high))
+  return sum([...(await transport.committed(`${config.NAMESPACE}.${hop}`, raw)).values()].map(({ next }) => next))
+}
+
+function groupOf(hop: Hop, { config }: Runtime): string {
+  return `${config.NAMESPACE}.${hop}`
+}
+
+async function untilCaptured({ raw, registry }: Runtime, lsn: number): Promise<void> {
+  const decoder = rawDecoder(registry)
+  while (true) {
+    const tails = await readTails(raw, decoder)
+    if (tails.every(({ marker }) => marker !== null && marker.snapshotDone && lsnOf(marker.position) >= lsn)) return
+    await pause()
+  }
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, n) => total + n, 0)
+}
+
+function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 20))
+}
