@@ -19,15 +19,18 @@ export interface BenchOptions {
 }
 
 export interface Run {
+  /** Between the first progress seen and the end. */
+  readonly rows: number
   readonly seconds: number
   readonly cpuMicros: number
   readonly peakRssMiB: number
 }
 
 /** The run with the median time. */
-export function resultOf(name: string, what: string, rows: number, runs: readonly Run[]): Result {
-  const sorted = runs.toSorted((a, b) => a.seconds - b.seconds)
+export function resultOf(name: string, what: string, runs: readonly Run[]): Result {
+  const sorted = runs.toSorted((a, b) => a.seconds / a.rows - b.seconds / b.rows)
   const median = sorted[Math.floor(sorted.length / 2)]!
+  const { rows } = median
   return {
     name,
     what,

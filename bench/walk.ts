@@ -14,7 +14,7 @@ import { rawDecoder } from '../schemas/raw-decoder.ts'
 import { readTails } from '../transport/recovery.ts'
 import { bulkChanges } from '../workload/bulk.ts'
 import { seedReports } from '../workload/load.ts'
-import { startMeasured, type Measured } from './process.ts'
+import { startMeasured } from './process.ts'
 import { resultOf, type BenchOptions, type Result, type Run } from './result.ts'
 import { startServices } from './services.ts'
 
@@ -54,7 +54,7 @@ export async function walkBench({ what, rows, runs }: BenchOptions): Promise<Res
     await client.end()
     await services.stop()
   }
-  return HOPS.filter((hop) => what === undefined || hop === what).map((hop) => resultOf('walk', hop, rows, measured.get(hop)!))
+  return HOPS.filter((hop) => what === undefined || hop === what).map((hop) => resultOf('walk', hop, measured.get(hop)!))
 }
 
 /** Runs one stage until it has passed everything committed. The clock starts when its first record shows. */
@@ -63,18 +63,20 @@ async function hopRun(hop: Hop, runtime: Runtime, client: pg.Client, environment
   const lsn = parseLsn(rows[0]!.lsn)
   const before = await progressOf(hop, runtime)
   const stage = startMeasured(hop === 'capture' || hop === 'unify' ? [hop] : ['deliver', hop], environment)
-  while ((await progressOf(hop, runtime)) === before) await pause()
+  let first = before
+  while (first === before) {
+    await pause()
+    first = await progressOf(hop, runtime)
+  }
   const begun = performance.now()
   const cpu = stage.cpuMicros()
   if (hop === 'capture') await untilCaptured(runtime, lsn)
-  else await untilPassed(lsn, { ...runtime, groups: [groupOf(hop, runtime)], signal: new AbortController().signal })
-  return finish(stage, begun, cpu)
-}
-
-async function finish(stage: Measured, begun: number, cpu: number): Promise<Run> {
-  const run = { seconds: (performance.now() - begun) / 1000, cpuMicros: stage.cpuMicros() - cpu, peakRssMiB: stage.peakRssMiB() }
+  else await untilPassed(0, { ...runtime, groups: [groupOf(hop, runtime)], signal: new AbortController().signal })
+  const seconds = (performance.now() - begun) / 1000
+  const cpuMicros = stage.cpuMicros() - cpu
+  const peakRssMiB = stage.peakRssMiB()
   await stage.stop()
-  return run
+  return { rows: (await progressOf(hop, runtime)) - first, seconds, cpuMicros, peakRssMiB }
 }
 
 async function progressOf(hop: Hop, { raw, transport, config }: Runtime): Promise<number> {

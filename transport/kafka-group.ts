@@ -9,7 +9,7 @@ const HEARTBEAT_MS = 1000
 /** How long a coordinator that does not answer may hold up the end. */
 const LEAVE_MS = 1000
 
-export interface Assignment {
+interface Assignment {
   /** Rises with each assignment; 0 before the first. */
   readonly generation: number
   readonly partitions: readonly number[]
@@ -19,6 +19,8 @@ export interface Membership {
   /** Connections that this member may use for more than its heartbeats. */
   readonly cluster: Cluster
   current(): Assignment
+  /** False before the first assignment and while the member joins again. */
+  isJoined(): boolean
   /** Asks the coordinator now whether this is still a member of the current generation; joins again if not. */
   verify(): Promise<boolean>
   /** Commits the group's next offsets; ignored when they are of an earlier generation. */
@@ -121,6 +123,7 @@ export function joinGroup(options: MembershipOptions): Membership {
   return {
     cluster,
     current: () => assignment,
+    isJoined: () => joined,
     verify: async () => {
       if (!joined) return false
       try {

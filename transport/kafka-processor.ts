@@ -92,28 +92,27 @@ export function kafkaProcessor(given: ProcessorOptions): Processor {
     const messages = byTopic(outputs)
     const place = outputs.at(-1)!.place
     const { until } = patience()
-    while (true) {
-      const each = held.get(partition)
-      if (each === undefined || !reader.owns(partition)) return
+    while (reader.owns(partition)) {
+      const each = held.get(partition)!
       try {
         await each.transactions.commit(messages, place, { until, signal })
         each.place = place
         return
       } catch (error) {
         if (!reader.owns(partition)) return
-        const fenced = isFenced(error)
-        if (fenced && !(await reader.verify())) return
+        if (isFenced(error) ? !(await reader.verify()) : !passes(error) || performance.now() > until) {
+          reader.restart()
+          if (isFenced(error)) return
+          await each.transactions.begin(patience()) // ends the transaction: readers wait for it
+          throw error
+        }
         await each.transactions.begin(patience())
-        if ((!fenced && !passes(error)) || performance.now() > until) throw error
         const committed = (await given.committed()).get(partition) ?? null
         if (same(committed, place)) {
           each.place = place
           return
         }
-        if (!same(committed, each.place)) {
-          await reader.verify()
-          return
-        }
+        if (!same(committed, each.place)) reader.restart() // another process was here meanwhile
       }
     }
   }

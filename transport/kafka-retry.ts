@@ -72,11 +72,10 @@ export function isRebalancing(error: unknown): boolean {
   )
 }
 
-/** `what` continues "could not". */
-export function brokerError(brokers: readonly string[], what: string, error: unknown): PipelineError {
-  if (error instanceof PipelineError) return error
+/** What the brokers' error means here; any other error as it is. `what` continues "could not". */
+export function brokerError(brokers: readonly string[], what: string, error: unknown): unknown {
   const cause = root(error)
-  const words = cause instanceof Error ? cause.message : String(cause)
+  if (!(cause instanceof Error && cause.name.startsWith('KafkaJS'))) return error
   if (typeOf(error) === 'MESSAGE_TOO_LARGE') {
     return new PipelineError(
       'RECORD_TOO_LARGE',
@@ -87,7 +86,7 @@ export function brokerError(brokers: readonly string[], what: string, error: unk
   }
   return new PipelineError(
     'BROKER',
-    `The pipeline could not ${what} at ${brokers.join(', ')}: ${words}.`,
+    `The pipeline could not ${what} at ${brokers.join(', ')}: ${cause.message}.`,
     'Check that the brokers are up and can be reached from here, and that the credentials and their rights are right.',
     { cause: error },
   )

@@ -9,8 +9,6 @@ import { topicWriter, type TopicWriter } from './kafka-writer.ts'
 import { hangUp, kafkaClient, type ClientOptions } from './kafkajs.ts'
 import type { Message, Topic, TopicSettings, Transport } from './topic.ts'
 
-export type { BrokerLog } from './kafkajs.ts'
-
 export interface KafkaOptions extends ClientOptions {
   /** Of every topic. */
   readonly partitions: number

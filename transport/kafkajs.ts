@@ -16,13 +16,13 @@ const require = createRequire(import.meta.url)
 const METADATA_MS = 60_000
 const READ_COMMITTED = 1
 
-export interface PartitionMetadata {
+interface PartitionMetadata {
   readonly partitionId: number
   /** -1 while there is none. */
   readonly leader: number
 }
 
-export interface OffsetsOfTopic<P> {
+interface OffsetsOfTopic<P> {
   readonly topic: string
   readonly partitions: readonly P[]
 }
@@ -42,7 +42,7 @@ interface ProtocolRequest {
 }
 
 /** What kafkajs's encoder takes as a written part. */
-export interface Encoded {
+interface Encoded {
   readonly buf: Buffer
   readonly buffer: Buffer
 }
@@ -97,7 +97,7 @@ export interface Broker {
   }): Promise<{ responses: readonly OffsetsOfTopic<CommittedOffset>[] }>
 }
 
-export interface CommittedOffset {
+interface CommittedOffset {
   readonly partition: number
   /** -1 when nothing is committed. */
   readonly offset: string
@@ -146,7 +146,7 @@ export interface Assigner {
 }
 
 /** Gets what kafkajs has to say; without one it is silent. */
-export type BrokerLog = (level: 'error' | 'warn' | 'info' | 'debug', message: string) => void
+type BrokerLog = (level: 'error' | 'warn' | 'info' | 'debug', message: string) => void
 
 export interface ClientOptions extends Pick<KafkaConfig, 'ssl' | 'sasl'> {
   readonly brokers: readonly string[]

@@ -1,5 +1,5 @@
 /** Kafka and a schema registry as containers. */
-import { GenericContainer, Wait, getContainerRuntimeClient, type StartedTestContainer } from 'testcontainers'
+import { GenericContainer, Wait, getContainerRuntimeClient } from 'testcontainers'
 import { steadyPort } from './ports.ts'
 
 const KAFKA = 'apache/kafka:4.3.1'
@@ -69,12 +69,15 @@ export async function startBrokerContainer(): Promise<BrokerContainer> {
 /** Resolves with the root of Confluent's API beside the container. */
 export async function startRegistryContainer(): Promise<{
   readonly url: string
-  readonly container: StartedTestContainer
+  stop(): Promise<void>
 }> {
   const container = await new GenericContainer(REGISTRY)
     .withExposedPorts(REGISTRY_PORT)
     .withWaitStrategy(Wait.forHttp('/apis/ccompat/v7/subjects', REGISTRY_PORT).forStatusCode(200))
     .withStartupTimeout(START_MS)
     .start()
-  return { url: `http://127.0.0.1:${container.getMappedPort(REGISTRY_PORT)}/apis/ccompat/v7`, container }
+  return {
+    url: `http://127.0.0.1:${container.getMappedPort(REGISTRY_PORT)}/apis/ccompat/v7`,
+    stop: async () => void (await container.stop()),
+  }
 }

@@ -153,7 +153,8 @@ export async function startRegistry(directory: string): Promise<Server & { reado
       ...JVM,
       '-Dquarkus.http.host=127.0.0.1',
       `-Dquarkus.http.port=${port}`,
-      '-Dquarkus.management.enabled=false',
+      '-Dquarkus.management.host=127.0.0.1',
+      '-Dquarkus.management.port=0', // two runs may go on at once
       '-Dquarkus.http.access-log.enabled=false',
       '-Dapicurio.datasource.url=jdbc:h2:mem:registry',
       '-jar',

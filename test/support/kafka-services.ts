@@ -66,11 +66,11 @@ async function attempt(
 }
 
 async function startContainers(): Promise<StartedServices> {
-  const [broker, registry] = await Promise.all([startBrokerContainer(), startRegistryContainer()])
+  const [broker, registry] = await together(startBrokerContainer(), startRegistryContainer())
   return {
     services: { brokers: [broker.address], registryUrl: registry.url, way: 'containers' },
     stop: async () => {
-      await Promise.all([broker.stop(), registry.container.stop()])
+      await Promise.all([broker.stop(), registry.stop()])
     },
   }
 }
@@ -78,7 +78,7 @@ async function startContainers(): Promise<StartedServices> {
 async function startProcesses(): Promise<StartedServices> {
   const directory = await mkdtemp(join(tmpdir(), 'incidents-kafka-'))
   const [port, controllerPort] = [await steadyPort(), await steadyPort()]
-  const [broker, registry] = await Promise.all([
+  const [broker, registry] = await together(
     startBroker({
       directory: join(directory, 'broker'),
       port,
@@ -88,7 +88,7 @@ async function startProcesses(): Promise<StartedServices> {
       replicas: 1,
     }),
     startRegistry(join(directory, 'registry')),
-  ])
+  )
   return {
     services: { brokers: [`127.0.0.1:${port}`], registryUrl: registry.url, way: 'maven' },
     stop: async () => {
@@ -96,4 +96,17 @@ async function startProcesses(): Promise<StartedServices> {
       await rm(directory, { recursive: true, force: true })
     },
   }
+}
+
+interface Stoppable {
+  stop(): Promise<void>
+}
+
+/** Both, or neither is left running. */
+async function together<A extends Stoppable, B extends Stoppable>(a: Promise<A>, b: Promise<B>): Promise<[A, B]> {
+  const started = await Promise.allSettled([a, b])
+  if (started[0].status === 'fulfilled' && started[1].status === 'fulfilled')
+    return [started[0].value, started[1].value]
+  for (const each of started) if (each.status === 'fulfilled') await each.value.stop()
+  throw started.find((each) => each.status === 'rejected')!.reason
 }

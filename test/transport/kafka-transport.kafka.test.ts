@@ -215,24 +215,30 @@ describeKafka('a transport over Kafka', () => {
     expect(await everything(target)).toEqual(dealt(30))
   })
 
-  test('a process whose records another has processed meanwhile writes none of them', async () => {
-    const [source, target] = [await transport.topic(testSettings()), await transport.topic(testSettings())]
-    const group = uniqueName('g')
-    const other = intruder(group, source)
-    let fenced = false
-    const process = await copying(transport, source, target, group, async () => {
-      if (fenced) return
-      fenced = true
-      const messages = numbered(0, 12).filter(({ partition }) => partition === 0)
-      await other.begin(patience())
-      await other.commit(new Map([[target.name, messages]]), { next: 4, height: BEGINNING }, patience())
-    })
-    await source.write(numbered(0, 12))
-    await until(async () => (await everything(target)).flat().length >= 12)
-    await source.write(numbered(12, 24))
-    await until(async () => (await everything(target)).flat().length >= 24)
-    await process.stop()
-    await other.close()
-    expect(await everything(target)).toEqual(dealt(24))
-  })
+  test.each([
+    ['all', 4],
+    ['half', 2],
+  ])(
+    'a process whose records another has processed meanwhile does not write them again: %s of them',
+    async (_, next) => {
+      const [source, target] = [await transport.topic(testSettings()), await transport.topic(testSettings())]
+      const group = uniqueName('g')
+      const other = intruder(group, source)
+      let fenced = false
+      const process = await copying(transport, source, target, group, async () => {
+        if (fenced) return
+        fenced = true
+        const messages = numbered(0, next * 3).filter(({ partition }) => partition === 0)
+        await other.begin(patience())
+        await other.commit(new Map([[target.name, messages]]), { next, height: BEGINNING }, patience())
+      })
+      await source.write(numbered(0, 12))
+      await until(async () => (await everything(target)).flat().length >= 12)
+      await source.write(numbered(12, 24))
+      await until(async () => (await everything(target)).flat().length >= 24)
+      await process.stop()
+      await other.close()
+      expect(await everything(target)).toEqual(dealt(24))
+    },
+  )
 })
