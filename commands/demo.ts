@@ -56,6 +56,9 @@ export async function demo(given: Config, options: DemoOptions, signal: AbortSig
       const stages = supervise(embeddedStages(runtime), log, stop.signal)
       try {
         return await Promise.race([show(runtime, client, options, say, stop.signal), stages.then(() => EXIT.done)])
+      } catch (error) {
+        if (signal.aborted) return EXIT.interrupted
+        throw error
       } finally {
         stop.abort()
         await stages.catch(() => {})

@@ -15,18 +15,20 @@ export interface ProgressOptions {
   readonly signal: AbortSignal
 }
 
-/** Resolves when the raw topic has a marker at or behind `lsn` in every partition and every group has read up to it. */
+/** Resolves when the raw topic has a marker at or behind `lsn` in every partition and every group has read up to it; rejects when the signal comes first. */
 export async function untilPassed(lsn: Lsn, options: ProgressOptions): Promise<void> {
   const { raw, registry, transport, groups, signal } = options
   const decoder = rawDecoder(registry)
-  while (!signal.aborted) {
+  while (true) {
+    signal.throwIfAborted()
     const tails = await readTails(raw, decoder)
     if (tails.every(({ marker }) => marker !== null && marker.snapshotDone && lsnOf(marker.position) >= lsn)) break
     await pause()
   }
   const bounds = await raw.bounds()
   for (const group of groups) {
-    while (!signal.aborted) {
+    while (true) {
+      signal.throwIfAborted()
       const places = await transport.committed(group, raw)
       if (bounds.every(({ low, high }, partition) => high === low || (places.get(partition)?.next ?? 0) >= high)) break
       await pause()

@@ -3,7 +3,7 @@ import type { SQLOutputValue } from 'node:sqlite'
 import { LOG_SPAN, type TopicFile } from './embedded-file.ts'
 import type { Message, Received } from './topic.ts'
 
-/** One partition of one topic. This process is the only writer, so `next` is kept in memory. */
+/** One partition of one topic. One process writes, so it keeps `next` in memory; others refresh it. */
 export interface Log {
   readonly id: number
   readonly topic: string
@@ -15,6 +15,8 @@ export interface Log {
 export interface Logs {
   /** A topic's logs by partition; none when it does not exist. */
   of(topic: string): Log[]
+  /** Takes over how far the writing process is, where that is another one. */
+  refresh(topic: string, logs: readonly Log[]): void
   /** Inside a transaction. */
   create(topic: string, partitions: number): void
   /** Inside a transaction; the logs' `next` moves with `commit`, once the transaction is through. */
@@ -44,6 +46,12 @@ export function openLogs(file: TopicFile): Logs {
 
   return {
     of: (topic) => file.guard(() => find.all(topic)) as unknown as Log[],
+    refresh: (topic, logs) => {
+      for (const { partition, next } of file.guard(() => find.all(topic)) as unknown as Log[]) {
+        const log = logs[partition]
+        if (log !== undefined) log.next = next
+      }
+    },
     create: (topic, partitions) => {
       for (let partition = 0; partition < partitions; partition++) make.run(topic, partition)
     },

@@ -139,8 +139,14 @@ export async function embeddedTransport(options: EmbeddedOptions): Promise<Embed
           places: (partitions) => given.places?.(partitions) ?? places.committed(name, given.group),
           ack: (partition, next) => places.ack(name, given.group, partition, next),
         }),
-      tail: async (partition, count) => store.last(logs[partition]!, count),
-      bounds: async () => logs.map((log) => ({ low: store.low(log), high: log.next })),
+      tail: async (partition, count) => {
+        store.refresh(name, logs)
+        return store.last(logs[partition]!, count)
+      },
+      bounds: async () => {
+        store.refresh(name, logs)
+        return logs.map((log) => ({ low: store.low(log), high: log.next }))
+      },
     }
   }
 

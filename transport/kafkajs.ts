@@ -8,6 +8,7 @@
  * test/transport/kafka-fast.test.ts fails when the version moves.
  */
 import { createRequire } from 'node:module'
+import { repairKafkajs } from './kafkajs-repairs.ts'
 import { Kafka, logLevel, type Admin, type KafkaConfig, type logLevel as LogLevel } from 'kafkajs'
 
 const require = createRequire(import.meta.url)
@@ -163,6 +164,7 @@ export interface Client {
 
 export function kafkaClient(options: ClientOptions): Client {
   const { brokers, clientId, ssl, sasl, log } = options
+  repairKafkajs()
   const kafka = new Kafka({
     brokers: [...brokers],
     clientId,
@@ -262,13 +264,4 @@ const UNDECODED: ProtocolRequest['response'] = {
 
 async function send(broker: Broker, request: ProtocolRequest): Promise<Buffer> {
   return (await broker.connectionPool.send(request)) as Buffer
-}
-
-// kafkajs sets a timer with a negative delay for each response, which Node 22 and later warn about.
-const RequestQueue = require('kafkajs/src/network/requestQueue/index.js') as {
-  prototype: { pending: unknown[]; throttledUntil: number; scheduleCheckPendingRequests(): void }
-}
-const schedule = RequestQueue.prototype.scheduleCheckPendingRequests
-RequestQueue.prototype.scheduleCheckPendingRequests = function (this: typeof RequestQueue.prototype): void {
-  if (this.pending.length > 0 || this.throttledUntil > Date.now()) schedule.call(this)
 }
