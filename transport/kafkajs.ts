@@ -169,6 +169,7 @@ export function kafkaClient(options: ClientOptions): Client {
     brokers: [...brokers],
     clientId,
     connectionTimeout: 3000,
+    requestTimeout: 10_000,
     authenticationTimeout: 10_000,
     // How long something is tried is decided by whoever asked for it (kafka-retry.ts).
     retry: { initialRetryTime: 50, maxRetryTime: 500, factor: 0.2, multiplier: 2, retries: 3 },
