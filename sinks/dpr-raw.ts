@@ -32,8 +32,14 @@ import { progressFrom } from './dpr-raw-progress.ts'
 import { openStaging, type RowMeta, type StagedOp } from './dpr-raw-staging.ts'
 import type { ColumnKind } from './dpr-raw-tables.ts'
 
-/** How DMS cuts its files: what a feed should be grouped by before this sink (dpr 10.13). */
-export const DPR_FLUSH = { ageMs: 10_000, bytes: 120_000_000 } as const
+/**
+ * What a feed should be grouped by before this sink. The age is DMS's (dpr 10.13); the size is less than its 120 MB,
+ * since a flush is held in memory as rows, at some ten times its size in the topic.
+ */
+export const DPR_FLUSH = { ageMs: 10_000, bytes: 32_000_000 } as const
+
+/** As DMS cuts its files (dpr 10.13). */
+const MAX_FILE_BYTES = 120_000_000
 
 export interface DprRawOptions {
   /** Made when it is missing. All of it must lie on one file system. */
@@ -148,7 +154,7 @@ export async function dprRaw(options: DprRawOptions): Promise<DprRawSink> {
     await open.open(fresh)
     await stage(fresh)
     if (progress.midway() || !progress.moved()) return
-    const { maxFileBytes = DPR_FLUSH.bytes, now = Date.now } = options
+    const { maxFileBytes = MAX_FILE_BYTES, now = Date.now } = options
     await flush({ directory, manifest, staging, progress, clocks: open.clocks, maxFileBytes, now })
     open.close()
   }

@@ -1,4 +1,5 @@
 /** Kafka and a schema registry as containers. */
+import kafkajs from 'kafkajs'
 import { GenericContainer, Wait, getContainerRuntimeClient } from 'testcontainers'
 import { steadyPort } from './ports.ts'
 
@@ -61,8 +62,27 @@ export async function startBrokerContainer(): Promise<BrokerContainer> {
     },
     start: async () => {
       await (await handle()).start()
+      await answers(`127.0.0.1:${port}`)
     },
     stop: async () => void (await container.stop()),
+  }
+}
+
+/** The port is open before anything listens behind it. */
+async function answers(broker: string): Promise<void> {
+  const admin = new kafkajs.Kafka({ brokers: [broker], logLevel: 0, retry: { retries: 0 } }).admin()
+  const end = performance.now() + START_MS
+  while (true) {
+    try {
+      await admin.connect()
+      await admin.listTopics()
+      return
+    } catch (error) {
+      if (performance.now() > end) throw error
+      await new Promise((resolve) => setTimeout(resolve, 200))
+    } finally {
+      await admin.disconnect()
+    }
   }
 }
 
