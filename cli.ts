@@ -114,13 +114,15 @@ function environment(config: Config) {
 
 function count(text: string): number {
   const n = Number(text)
-  if (!Number.isInteger(n) || n < 0) throw new CommanderError(EXIT.usage, 'incidents.count', `error: "${text}" is not a whole number`)
+  if (!Number.isInteger(n) || n < 0)
+    throw new CommanderError(EXIT.usage, 'incidents.count', `error: "${text}" is not a whole number`)
   return n
 }
 
 function sinkName(text: string): SinkName {
   const found = SINKS.find((name) => name === text)
-  if (found === undefined) throw new CommanderError(EXIT.usage, 'incidents.sink', `error: "${text}" is none of ${SINKS.join(', ')}`)
+  if (found === undefined)
+    throw new CommanderError(EXIT.usage, 'incidents.sink', `error: "${text}" is none of ${SINKS.join(', ')}`)
   return found
 }
 

@@ -28,7 +28,10 @@ export const OPTIONS = {
     says: 'The incident database: PostgreSQL 15 or later.',
   },
   NAMESPACE: {
-    schema: z.string().regex(/^[a-z][a-z0-9_]{0,39}$/, 'expected lower-case letters, digits and underscores, at most 40').default('incidents'),
+    schema: z
+      .string()
+      .regex(/^[a-z][a-z0-9_]{0,39}$/, 'expected lower-case letters, digits and underscores, at most 40')
+      .default('incidents'),
     byDefault: 'incidents',
     says: 'Prefix of topics, consumer groups and transactional ids, and the name of slot and publication.',
   },
@@ -46,16 +49,30 @@ export const OPTIONS = {
     byDefault: '6',
     says: 'Partitions of a topic that is made; fixed from then on.',
   },
-  KAFKA_SSL_CA: { schema: z.string().min(1).optional(), says: "File with the brokers' certificate authority; turns TLS on." },
+  KAFKA_SSL_CA: {
+    schema: z.string().min(1).optional(),
+    says: "File with the brokers' certificate authority; turns TLS on.",
+  },
   KAFKA_SASL_USERNAME: { schema: z.string().min(1).optional(), says: 'Turns SCRAM-SHA-512 on.' },
   KAFKA_SASL_PASSWORD: { schema: z.string().min(1).optional(), secret: true, says: 'Its password.' },
   SCHEMA_REGISTRY_URL: {
     schema: url(['http:', 'https:']).optional(),
     says: "A registry with Confluent's API. Needed with KAFKA_BROKERS.",
   },
-  SCHEMA_REGISTRY_AUTH: { schema: z.string().regex(/^[^:]+:.*$/, 'expected user:password').optional(), secret: true, says: 'user:password.' },
+  SCHEMA_REGISTRY_AUTH: {
+    schema: z
+      .string()
+      .regex(/^[^:]+:.*$/, 'expected user:password')
+      .optional(),
+    secret: true,
+    says: 'user:password.',
+  },
   DPR_DIR: { schema: z.string().min(1).optional(), byDefault: 'STATE_DIR/dpr', says: "Where DPR's raw zone lies." },
-  ANALYTICS_DIR: { schema: z.string().min(1).optional(), byDefault: 'STATE_DIR/analytics', says: 'Where the DuckDB file and its parquet lie.' },
+  ANALYTICS_DIR: {
+    schema: z.string().min(1).optional(),
+    byDefault: 'STATE_DIR/analytics',
+    says: 'Where the DuckDB file and its parquet lie.',
+  },
   OPERATIONAL_DATABASE_URL: {
     schema: url(['postgres:', 'postgresql:']).optional(),
     byDefault: 'DATABASE_URL',
@@ -83,7 +100,11 @@ export const OPTIONS = {
     says: 'How far the DuckDB file that analysts open may be behind, in milliseconds.',
   },
   TOPIC_MAX_BYTES: {
-    schema: z.coerce.number().int().min(1 << 20).default(20_000_000_000),
+    schema: z.coerce
+      .number()
+      .int()
+      .min(1 << 20)
+      .default(20_000_000_000),
     byDefault: '20000000000',
     says: 'How large the embedded topics may grow before the source is left waiting.',
   },
@@ -107,7 +128,11 @@ export function parseConfig(environment: Readonly<Record<string, string | undefi
     const result = option.schema.safeParse(given)
     if (!result.success) {
       const shown = option.secret === true ? 'a secret value' : `"${given}"`
-      throw new PipelineError('CONFIG', `${name} is ${shown}: ${result.error.issues[0]?.message ?? 'not accepted'}`, `Set ${name}. ${option.says}`)
+      throw new PipelineError(
+        'CONFIG',
+        `${name} is ${shown}: ${result.error.issues[0]?.message ?? 'not accepted'}`,
+        `Set ${name}. ${option.says}`,
+      )
     }
     parsed[name] = result.data
   }

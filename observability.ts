@@ -10,7 +10,10 @@ export type { Logger }
 
 /** JSON lines on stderr. */
 export function logger(level: string): Logger {
-  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ dest: 2, sync: true }))
+  return pino(
+    { level, base: null, timestamp: pino.stdTimeFunctions.isoTime },
+    pino.destination({ dest: 2, sync: true }),
+  )
 }
 
 /** What a log line says of an error: code, sentence and remedy; of an unexpected one also where it was thrown. */
@@ -37,7 +40,7 @@ export function metrics(): Metrics {
   })
   const lsn = new Gauge({
     name: 'incidents_lsn_bytes',
-    help: "The commit LSN of the newest change or marker that a hop has passed on, as a number.",
+    help: 'The commit LSN of the newest change or marker that a hop has passed on, as a number.',
     labelNames: ['hop'],
     registers: [registry],
   })

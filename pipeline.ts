@@ -102,9 +102,12 @@ export async function capture(runtime: Runtime, signal: AbortSignal): Promise<vo
     },
     signal,
   )
-  await drain(metrics.observed('capture', ahead(feed), (change) => change), {
-    write: async (changes) => raw.write(await encoder.encode(changes)),
-  })
+  await drain(
+    metrics.observed('capture', ahead(feed), (change) => change),
+    {
+      write: async (changes) => raw.write(await encoder.encode(changes)),
+    },
+  )
 }
 
 /** The raw topic into the governed topics; outputs and place are committed together. */

@@ -54,11 +54,18 @@ export async function walkBench({ what, rows, runs }: BenchOptions): Promise<Res
     await client.end()
     await services.stop()
   }
-  return HOPS.filter((hop) => what === undefined || hop === what).map((hop) => resultOf('walk', hop, measured.get(hop)!))
+  return HOPS.filter((hop) => what === undefined || hop === what).map((hop) =>
+    resultOf('walk', hop, measured.get(hop)!),
+  )
 }
 
 /** Runs one stage until it has passed everything committed. The clock starts when its first record shows. */
-async function hopRun(hop: Hop, runtime: Runtime, client: pg.Client, environment: Record<string, string>): Promise<Run> {
+async function hopRun(
+  hop: Hop,
+  runtime: Runtime,
+  client: pg.Client,
+  environment: Record<string, string>,
+): Promise<Run> {
   const { rows } = await client.query<{ lsn: string }>('SELECT pg_current_wal_insert_lsn()::text AS lsn')
   const lsn = parseLsn(rows[0]!.lsn)
   const before = await progressOf(hop, runtime)

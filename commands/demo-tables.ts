@@ -3,7 +3,10 @@ import type { Proof } from '../proof/proof.ts'
 import type { Hop } from '../proof/walk.ts'
 
 export function walkTable(hops: readonly Hop[]): string {
-  return table(['hop', 'what', 'value', 'function · file'], hops.map((hop) => [String(hop.hop), hop.what, hop.value, hop.where]))
+  return table(
+    ['hop', 'what', 'value', 'function · file'],
+    hops.map((hop) => [String(hop.hop), hop.what, hop.value, hop.where]),
+  )
 }
 
 /** One line an entity, one column a place: rows, and behind a slash how many differ where any does. */
@@ -33,6 +36,10 @@ export function proofTable(proof: Proof): string {
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i]?.length ?? 0)))
-  const line = (cells: readonly string[]): string => cells.map((cell, i) => cell.padEnd(widths[i]!)).join('  ').trimEnd()
+  const line = (cells: readonly string[]): string =>
+    cells
+      .map((cell, i) => cell.padEnd(widths[i]!))
+      .join('  ')
+      .trimEnd()
   return [line(head), line(widths.map((width) => '─'.repeat(width))), ...rows.map(line)].join('\n')
 }

@@ -73,7 +73,13 @@ export async function demo(given: Config, options: DemoOptions, signal: AbortSig
   }
 }
 
-async function show(runtime: Runtime, client: pg.Client, options: DemoOptions, say: (line: string) => void, signal: AbortSignal): Promise<number> {
+async function show(
+  runtime: Runtime,
+  client: pg.Client,
+  options: DemoOptions,
+  say: (line: string) => void,
+  signal: AbortSignal,
+): Promise<number> {
   const { config } = runtime
   const database = config.DATABASE_URL!
   say('Capturing, unifying, delivering')
@@ -81,7 +87,13 @@ async function show(runtime: Runtime, client: pg.Client, options: DemoOptions, s
   const bar = stepProgress('live transactions', options.transactions)
   const pool = new pg.Pool({ connectionString: database, max: 2 })
   let done = 0
-  await runTransactions(pool, { seed: options.seed, transactions: options.transactions, rate: options.rate, signal, onTransaction: () => bar(++done) })
+  await runTransactions(pool, {
+    seed: options.seed,
+    transactions: options.transactions,
+    rate: options.rate,
+    signal,
+    onTransaction: () => bar(++done),
+  })
   const apiUrl = `http://127.0.0.1:${config.PORT}`
   const { hops, reference, id } = await walk({
     databaseUrl: database,
@@ -108,7 +120,12 @@ async function show(runtime: Runtime, client: pg.Client, options: DemoOptions, s
   report(options, { hops, reference, proof, lsn: rows[0]!.lsn })
   if (options.once !== true) {
     say(tryIt(config, apiUrl, id))
-    await runTransactions(pool, { seed: options.seed + 1, transactions: Number.MAX_SAFE_INTEGER, rate: options.rate, signal })
+    await runTransactions(pool, {
+      seed: options.seed + 1,
+      transactions: Number.MAX_SAFE_INTEGER,
+      rate: options.rate,
+      signal,
+    })
   }
   await pool.end()
   return proof.differing === 0 ? EXIT.done : EXIT.difference
@@ -172,7 +189,11 @@ async function portOr(wanted: number): Promise<number> {
 async function emptyDirectory(stateDirectory: string): Promise<string> {
   const directory = resolve(stateDirectory, 'demo')
   if (existsSync(directory) && !existsSync(join(directory, MARK))) {
-    throw new PipelineError('CONFIG', `${directory} is there and was not made by a demo`, 'Move it away, or set STATE_DIR.')
+    throw new PipelineError(
+      'CONFIG',
+      `${directory} is there and was not made by a demo`,
+      'Move it away, or set STATE_DIR.',
+    )
   }
   await rm(directory, { recursive: true, force: true })
   await mkdir(directory, { recursive: true, mode: 0o755 })

@@ -7,7 +7,12 @@ export type TableProgress = (table: string, rows: number, expected: number) => v
 export function tableProgress(): TableProgress {
   if (!process.stderr.isTTY) return () => {}
   const bars = new MultiBar(
-    { format: '  {bar} {percentage}% {table} {value} rows, {eta_formatted} left', hideCursor: true, clearOnComplete: true, stream: process.stderr },
+    {
+      format: '  {bar} {percentage}% {table} {value} rows, {eta_formatted} left',
+      hideCursor: true,
+      clearOnComplete: true,
+      stream: process.stderr,
+    },
     Presets.shades_classic,
   )
   const open = new Map<string, SingleBar>()
@@ -23,7 +28,14 @@ export function tableProgress(): TableProgress {
 /** One bar for a known number of steps. */
 export function stepProgress(what: string, total: number): (done: number) => void {
   if (!process.stderr.isTTY || total === 0) return () => {}
-  const bars = new MultiBar({ format: `  {bar} {percentage}% ${what} {value}/{total}, {eta_formatted} left`, hideCursor: true, stream: process.stderr }, Presets.shades_classic)
+  const bars = new MultiBar(
+    {
+      format: `  {bar} {percentage}% ${what} {value}/{total}, {eta_formatted} left`,
+      hideCursor: true,
+      stream: process.stderr,
+    },
+    Presets.shades_classic,
+  )
   const bar = bars.create(total, 0)
   return (done) => {
     bar.update(done)

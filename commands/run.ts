@@ -40,7 +40,11 @@ export async function runEmbedded(environment: Environment, signal: AbortSignal)
   required(config, 'DATABASE_URL')
   required(config, 'PSEUDONYM_KEY')
   if (config.KAFKA_BROKERS !== undefined) {
-    throw new PipelineError('CONFIG', 'KAFKA_BROKERS is set, but run keeps its topics itself', 'Unset it, or run capture, unify, deliver and serve.')
+    throw new PipelineError(
+      'CONFIG',
+      'KAFKA_BROKERS is set, but run keeps its topics itself',
+      'Unset it, or run capture, unify, deliver and serve.',
+    )
   }
   const lock = await lockStateDirectory(config.STATE_DIR)
   try {
@@ -58,7 +62,11 @@ export async function runEmbedded(environment: Environment, signal: AbortSignal)
   return EXIT.done
 }
 
-export async function runStage(environment: Environment, name: 'capture' | 'unify' | SinkName, signal: AbortSignal): Promise<number> {
+export async function runStage(
+  environment: Environment,
+  name: 'capture' | 'unify' | SinkName,
+  signal: AbortSignal,
+): Promise<number> {
   const { config, log } = environment
   required(config, 'KAFKA_BROKERS')
   required(config, 'SCHEMA_REGISTRY_URL')

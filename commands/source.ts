@@ -15,5 +15,8 @@ export async function sourceInit(config: Config, options: { readonly json?: bool
 function told(applied: boolean, missing: readonly string[]): string {
   if (applied) return 'The source schema was applied to the empty database.'
   if (missing.length === 0) return 'The database has everything; nothing was changed.'
-  return ['The database is not empty; nothing was changed. Missing:', ...missing.map((sentence) => `  ${sentence}`)].join('\n')
+  return [
+    'The database is not empty; nothing was changed. Missing:',
+    ...missing.map((sentence) => `  ${sentence}`),
+  ].join('\n')
 }

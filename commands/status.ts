@@ -20,7 +20,13 @@ export async function status(config: Config, options: StatusCommandOptions, sign
     const deadLetters = await runtime.transport.topic(topics(config.NAMESPACE).deadLetters)
     const groups = new Map(['unify', ...SINKS].map((name) => [name, `${config.NAMESPACE}.${name}`]))
     do {
-      const found = await readStatus({ ...runtime, databaseUrl: config.DATABASE_URL, slot: config.NAMESPACE, deadLetters, groups })
+      const found = await readStatus({
+        ...runtime,
+        databaseUrl: config.DATABASE_URL,
+        slot: config.NAMESPACE,
+        deadLetters,
+        groups,
+      })
       process.stdout.write(options.json === true ? `${JSON.stringify(found)}\n` : `${told(found)}\n`)
       if (options.watch === true) await sleep(2_000, signal)
     } while (options.watch === true && !signal.aborted)

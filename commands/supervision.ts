@@ -38,7 +38,10 @@ async function persist(name: string, stage: Stage, log: Logger, signal: AbortSig
       settled ||= worked
       if (!settled || !isRetriable(error)) throw error
       pause = worked ? 500 : Math.min(pause * 2, LONGEST_PAUSE_MS)
-      log.error({ stage: name, ...errorFields(error), againInMs: pause }, error instanceof Error ? error.message : 'failed')
+      log.error(
+        { stage: name, ...errorFields(error), againInMs: pause },
+        error instanceof Error ? error.message : 'failed',
+      )
       await sleep(pause, signal)
     }
   }

@@ -32,7 +32,10 @@ export async function* map<A, B>(feed: Feed<A>, convert: (item: A) => B | readon
 }
 
 /** As `map`, for a batch at a time: where converting may have to wait. */
-export async function* mapBatches<A, B>(feed: Feed<A>, convert: (items: readonly A[]) => Promise<readonly B[]>): Feed<B> {
+export async function* mapBatches<A, B>(
+  feed: Feed<A>,
+  convert: (items: readonly A[]) => Promise<readonly B[]>,
+): Feed<B> {
   for await (const batch of feed) {
     yield { items: batch.items.length === 0 ? [] : await convert(batch.items), ack: () => batch.ack() }
   }

@@ -35,7 +35,9 @@ export interface Proof {
 export async function prove(options: ProofOptions): Promise<Proof> {
   const truth = await sourceTruth(options.databaseUrl, options.publication, options.pseudonymKey)
   const places = await comparisons(truth, options)
-  const source = new Map([...truth.tables.entities, ...truth.unified('operational').entities].map(([entity, rows]) => [entity, rows.size]))
+  const source = new Map(
+    [...truth.tables.entities, ...truth.unified('operational').entities].map(([entity, rows]) => [entity, rows.size]),
+  )
   return {
     source,
     places,

@@ -42,7 +42,10 @@ export async function sourceTruth(url: string, publication: string, pseudonymKey
     for await (const batch of feed) {
       for (const item of batch.items) {
         const change: RowChange = { ...item, before: null, after: rowOf(item.table, item.after!) }
-        rowsOf(tables, tableName(item.table)).set(keyText(item.table, change.after!), rowText(item.table, change.after!))
+        rowsOf(tables, tableName(item.table)).set(
+          keyText(item.table, change.after!),
+          rowText(item.table, change.after!),
+        )
         meanings.push(unify(change))
       }
       await batch.ack()
@@ -62,7 +65,8 @@ function unifiedRows(meanings: readonly IncidentChange[], output: Output, pseudo
   const projected = projections(output, pseudonymKey)
   const entities = new Map<string, Rows>(ENTITIES.map((entity: Entity) => [entity, new Map()]))
   for (const { rows } of meanings) {
-    for (const row of rows) rowsOf(entities, row.entity).set(row.id, fieldsText(projected[row.entity].project(row.value)))
+    for (const row of rows)
+      rowsOf(entities, row.entity).set(row.id, fieldsText(projected[row.entity].project(row.value)))
   }
   return entities
 }

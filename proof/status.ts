@@ -57,11 +57,17 @@ export async function readStatus(options: StatusOptions): Promise<Status> {
   const markers = tails.flatMap((tail) => (tail.marker === null ? [] : [tail.marker]))
   const oldest = markers.toSorted((a, b) => (a.position < b.position ? -1 : 1))[0]
   const readers = await Promise.all(
-    [...groups].map(async ([name, group]) => ({ name, behindRecords: behind(bounds, await transport.committed(group, raw)) })),
+    [...groups].map(async ([name, group]) => ({
+      name,
+      behindRecords: behind(bounds, await transport.committed(group, raw)),
+    })),
   )
   return {
     slot: options.databaseUrl === undefined ? null : await slotStatus(options.databaseUrl, options.slot),
-    capturedTo: oldest === undefined ? null : { lsn: lsnText(lsnOf(oldest.position)), at: new Date(oldest.committedAt / 1000).toISOString() },
+    capturedTo:
+      oldest === undefined
+        ? null
+        : { lsn: lsnText(lsnOf(oldest.position)), at: new Date(oldest.committedAt / 1000).toISOString() },
     snapshotDone: markers.length === tails.length && markers.every((marker) => marker.snapshotDone),
     rawRecords: sum(bounds.map(({ low, high }) => high - low)),
     deadLetters: sum(letters.map(({ low, high }) => high - low)),
@@ -70,7 +76,12 @@ export async function readStatus(options: StatusOptions): Promise<Status> {
 }
 
 function behind(bounds: Awaited<ReturnType<Topic['bounds']>>, places: ReadonlyMap<number, Place>): number {
-  return sum(bounds.map(({ low, high }, partition) => high - Math.max(low, (places.get(partition) ?? { next: low, height: BEGINNING }).next)))
+  return sum(
+    bounds.map(
+      ({ low, high }, partition) =>
+        high - Math.max(low, (places.get(partition) ?? { next: low, height: BEGINNING }).next),
+    ),
+  )
 }
 
 function sum(numbers: readonly number[]): number {
@@ -86,7 +97,8 @@ const SLOT = `
 async function slotStatus(url: string, name: string): Promise<SlotStatus | null> {
   const client = await connect(url)
   try {
-    const sample = async (): Promise<Record<string, string | null> | undefined> => (await client.query(SLOT, [name])).rows[0]
+    const sample = async (): Promise<Record<string, string | null> | undefined> =>
+      (await client.query(SLOT, [name])).rows[0]
     const first = await sample()
     if (first === undefined) return null
     await new Promise((resolve) => setTimeout(resolve, 1000))

@@ -19,7 +19,10 @@ export async function operationalPlace(url: string, pseudonymKey: string): Promi
     for (const entity of ENTITIES) {
       const { table, fields } = projected[entity]
       const columns = fields.map((field) => `${asText(field)} AS "${field.column}"`).join(', ')
-      const { rows } = await client.query({ text: `SELECT ${columns} FROM prisons.incidents_${table}`, rowMode: 'array' })
+      const { rows } = await client.query({
+        text: `SELECT ${columns} FROM prisons.incidents_${table}`,
+        rowMode: 'array',
+      })
       const id = fields.findIndex((field) => field.name === 'id')
       for (const row of rows as (string | null)[][]) {
         rowsOf(entities, entity).set(row[id]!, fieldsText(fields.map((field, i) => typed(field, row[i] ?? null))))
@@ -70,23 +73,35 @@ export async function analyticsPlace(directory: string, pseudonymKey: string): P
 }
 
 /** DPR's raw zone folded as DPR folds it: the source's own tables, and the unified entities. */
-export async function dprPlaces(directory: string, sourceTables: readonly string[], pseudonymKey: string): Promise<{ tables: Place; unified: Place }> {
+export async function dprPlaces(
+  directory: string,
+  sourceTables: readonly string[],
+  pseudonymKey: string,
+): Promise<{ tables: Place; unified: Place }> {
   const projected = projections('dpr-raw', pseudonymKey)
   const unified = none()
   for (const entity of ENTITIES) {
     const { table, fields } = projected[entity]
     for (const row of await readDprTable(directory, 'incidents', table)) {
-      rowsOf(unified, entity).set(String(row['id']), fieldsText(fields.map((field) => isoField(field, row[field.column] ?? null))))
+      rowsOf(unified, entity).set(
+        String(row['id']),
+        fieldsText(fields.map((field) => isoField(field, row[field.column] ?? null))),
+      )
     }
   }
   const tables = new Map<string, Rows>()
   for (const name of sourceTables) {
     for (const row of await readDprTable(directory, 'incidentreporting', name)) {
-      const values = Object.values(row).map((value) => (typeof value === 'string' ? value.replace(INSTANT, '$1') : value))
+      const values = Object.values(row).map((value) =>
+        typeof value === 'string' ? value.replace(INSTANT, '$1') : value,
+      )
       rowsOf(tables, `public.${name}`).set(dprKey(row), JSON.stringify(values))
     }
   }
-  return { tables: { name: 'dpr-raw incidentreporting', entities: tables }, unified: { name: 'dpr-raw incidents', entities: unified } }
+  return {
+    tables: { name: 'dpr-raw incidentreporting', entities: tables },
+    unified: { name: 'dpr-raw incidents', entities: unified },
+  }
 }
 
 /** DPR labels wall time as UTC: the label goes, the wall time stays (dpr 1.5). */

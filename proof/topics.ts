@@ -47,7 +47,12 @@ function fold(
 }
 
 /** The governed topic: rows as a consumer that folds by key has them. */
-export async function unifiedPlace(topic: Topic, registry: Registry, pseudonymKey: string, group: string): Promise<Place> {
+export async function unifiedPlace(
+  topic: Topic,
+  registry: Registry,
+  pseudonymKey: string,
+  group: string,
+): Promise<Place> {
   const decoder = governedDecoder(registry)
   const output: Output = 'unified'
   const projected = projections(output, pseudonymKey)
@@ -59,7 +64,10 @@ export async function unifiedPlace(topic: Topic, registry: Registry, pseudonymKe
       const at = row.state?.position ?? held?.position ?? BEGINNING
       if (held !== undefined && held.position > at) continue
       const fields = row.state?.fields
-      const text = row.deleted || fields === undefined ? null : fieldsText(projected[row.entity].fields.map((field) => fields[field.name] ?? null))
+      const text =
+        row.deleted || fields === undefined
+          ? null
+          : fieldsText(projected[row.entity].fields.map((field) => fields[field.name] ?? null))
       newest.set(id, { entity: row.entity, id: row.id, position: at, text })
     }
   })
@@ -73,21 +81,36 @@ function governedRows(decoder: GovernedDecoder, records: readonly Received[]) {
 }
 
 /** Every record that is in the topic now, in order per partition. */
-async function everyRecord(topic: Topic, group: string, take: (records: readonly Received[]) => Promise<void>): Promise<void> {
+async function everyRecord(
+  topic: Topic,
+  group: string,
+  take: (records: readonly Received[]) => Promise<void>,
+): Promise<void> {
   const bounds = await topic.bounds()
-  const left = new Set(bounds.entries().filter(([, { low, high }]) => high > low).map(([partition]) => partition))
+  const left = new Set(
+    bounds
+      .entries()
+      .filter(([, { low, high }]) => high > low)
+      .map(([partition]) => partition),
+  )
   if (left.size === 0) return
   const stop = new AbortController()
   const places = new Map(bounds.entries().map(([partition, { low }]) => [partition, { next: low, height: BEGINNING }]))
   const seen = new Map<number, number>()
   let quiet = 0
-  for await (const batch of topic.read({ group, signal: stop.signal, aheadBytes: 8 << 20, places: async () => places })) {
+  for await (const batch of topic.read({
+    group,
+    signal: stop.signal,
+    aheadBytes: 8 << 20,
+    places: async () => places,
+  })) {
     const inside = batch.items.filter((record) => record.offset < (bounds[record.partition]?.high ?? 0))
     await take(inside)
     for (const record of inside) seen.set(record.partition, record.offset)
     quiet = batch.items.length === 0 ? quiet + 1 : 0
     // the last offsets of a transactional topic are commit markers, which are no records: a keepalive says that no more comes
-    for (const partition of left) if ((seen.get(partition) ?? -1) >= bounds[partition]!.high - 1 || quiet > 1) left.delete(partition)
+    for (const partition of left)
+      if ((seen.get(partition) ?? -1) >= bounds[partition]!.high - 1 || quiet > 1) left.delete(partition)
     if (left.size === 0) break
   }
   stop.abort()

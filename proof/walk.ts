@@ -46,7 +46,10 @@ export async function walk(options: WalkOptions): Promise<{ hops: Hop[]; referen
     const wal = await sent(client, slot, options.publication)
     const { record, change } = await found(options, report.reference)
     const [row] = unify(change).rows
-    return { ...report, hops: [...walHops(wal, change), ...topicHops(options, record, change), ...(await placeHops(options, row!))] }
+    return {
+      ...report,
+      hops: [...walHops(wal, change), ...topicHops(options, record, change), ...(await placeHops(options, row!))],
+    }
   } finally {
     await client.end()
   }
@@ -75,7 +78,10 @@ async function sent(client: pg.Client, slot: string, publication: string): Promi
   return { bytes, message: decodeFrame({ bytes, start: 0, end: bytes.length })! }
 }
 
-async function found({ raw, registry }: WalkOptions, reference: string): Promise<{ record: Received; change: RowChange }> {
+async function found(
+  { raw, registry }: WalkOptions,
+  reference: string,
+): Promise<{ record: Received; change: RowChange }> {
   const decoder = rawDecoder(registry)
   for (let tries = 0; tries < 100; tries++) {
     for (let partition = 0; partition < raw.partitions; partition++) {
@@ -90,14 +96,29 @@ async function found({ raw, registry }: WalkOptions, reference: string): Promise
 }
 
 function isClosing(change: Change, reference: string): boolean {
-  return change.op === 'u' && tableName(change.table) === 'public.report' && change.reference === reference && change.after?.['status'] === 'CLOSED'
+  return (
+    change.op === 'u' &&
+    tableName(change.table) === 'public.report' &&
+    change.reference === reference &&
+    change.after?.['status'] === 'CLOSED'
+  )
 }
 
 function walHops({ bytes, message }: WalRecord, change: RowChange): Hop[] {
   const shown = bytes.subarray(25, 49).toString('hex')
   return [
-    { hop: 1, what: 'WAL bytes', where: 'connectReplication · connectors/postgres/replication.ts', value: `${shown}… ${bytes.length - 25} bytes` },
-    { hop: 2, what: 'WalMessage', where: 'decodeFrame · connectors/postgres/pgoutput.ts', value: `${message.tag} of relation ${'oid' in message ? message.oid : ''}` },
+    {
+      hop: 1,
+      what: 'WAL bytes',
+      where: 'connectReplication · connectors/postgres/replication.ts',
+      value: `${shown}… ${bytes.length - 25} bytes`,
+    },
+    {
+      hop: 2,
+      what: 'WalMessage',
+      where: 'decodeFrame · connectors/postgres/pgoutput.ts',
+      value: `${message.tag} of relation ${'oid' in message ? message.oid : ''}`,
+    },
     {
       hop: 3,
       what: 'Change',
@@ -110,8 +131,18 @@ function walHops({ bytes, message }: WalRecord, change: RowChange): Hop[] {
 function topicHops({ raw }: WalkOptions, record: Received, change: RowChange): Hop[] {
   const value = record.value!
   return [
-    { hop: 4, what: 'Avro message', where: 'rawEncoder · schemas/raw-encoder.ts', value: `schema ${value.readUInt32BE(1)}, ${value.length} bytes, key ${record.key.subarray(5).toString('hex').slice(0, 24)}…` },
-    { hop: 5, what: 'topic', where: 'Topic.write · transport/topic.ts', value: `${raw.name} partition ${record.partition} offset ${record.offset}` },
+    {
+      hop: 4,
+      what: 'Avro message',
+      where: 'rawEncoder · schemas/raw-encoder.ts',
+      value: `schema ${value.readUInt32BE(1)}, ${value.length} bytes, key ${record.key.subarray(5).toString('hex').slice(0, 24)}…`,
+    },
+    {
+      hop: 5,
+      what: 'topic',
+      where: 'Topic.write · transport/topic.ts',
+      value: `${raw.name} partition ${record.partition} offset ${record.offset}`,
+    },
     {
       hop: 6,
       what: 'Change again',
@@ -132,7 +163,12 @@ async function placeHops({ operationalUrl, apiUrl }: WalkOptions, row: EntityRow
       where: 'unify · transforms/unify.ts',
       value: `${row.op} ${row.entity} ${row.id}: ${String(value['typeFamily'])}, ${String(value['status'])}, completed ${String(value['completed'])}`,
     },
-    { hop: 8, what: 'sink row', where: 'operationalStore · sinks/operational.ts', value: `prisons.incidents_report: status ${stored['status']} at ${stored['position']}` },
+    {
+      hop: 8,
+      what: 'sink row',
+      where: 'operationalStore · sinks/operational.ts',
+      value: `prisons.incidents_report: status ${stored['status']} at ${stored['position']}`,
+    },
     { hop: 9, what: 'API answer', where: 'incidentRoutes · api/incidents.ts', value: answer },
   ]
 }
@@ -141,7 +177,10 @@ async function storedRow(url: string, id: string): Promise<Record<string, string
   const client = await connect(url)
   try {
     for (let tries = 0; ; tries++) {
-      const { rows } = await client.query<Record<string, string>>(`SELECT status, position FROM prisons.incidents_report WHERE id = $1`, [id])
+      const { rows } = await client.query<Record<string, string>>(
+        `SELECT status, position FROM prisons.incidents_report WHERE id = $1`,
+        [id],
+      )
       if (rows[0]?.['status'] === 'CLOSED' || tries === 100) return rows[0] ?? {}
       await pause()
     }

@@ -26,7 +26,8 @@ export function timestampMicros(text: string): number | bigint | null {
   const found = TIMESTAMP.exec(text)
   if (found === null) return null
   const days = civilDays(year(found[1]!, found[9]), Number(found[2]), Number(found[3]))
-  const seconds = days * DAY_SECONDS + Number(found[4]) * 3600 + Number(found[5]) * 60 + Number(found[6]) - offset(found[8])
+  const seconds =
+    days * DAY_SECONDS + Number(found[4]) * 3600 + Number(found[5]) * 60 + Number(found[6]) - offset(found[8])
   const micros = Number((found[7] ?? '').padEnd(6, '0'))
   const total = seconds * 1e6 + micros
   return Number.isSafeInteger(total) ? total : BigInt(seconds) * 1_000_000n + BigInt(micros)

@@ -5,7 +5,17 @@
  * text as well, from the first such value on (raw-schema.ts).
  */
 import type { Value } from '../core/change.ts'
-import { malformed, putBytes, putLong, takeByte, takeInt, takeLong, takeRun, takeText, type Cursor } from './avro-bytes.ts'
+import {
+  malformed,
+  putBytes,
+  putLong,
+  takeByte,
+  takeInt,
+  takeLong,
+  takeRun,
+  takeText,
+  type Cursor,
+} from './avro-bytes.ts'
 import { dateDays, dateText, timestampMicros, timestampText } from './pg-time.ts'
 import type { AvroSchema } from './registry.ts'
 
@@ -94,7 +104,8 @@ function timestamp(logicalType: string, zone: '' | '+00'): PgType {
   return {
     avro: { type: 'long', logicalType },
     write: (out, at, bytes, start, end) => {
-      const micros = fastMicros(bytes, start, zone === '' ? end : end - 3) ?? timestampMicros(bytes.toString('latin1', start, end))
+      const micros =
+        fastMicros(bytes, start, zone === '' ? end : end - 3) ?? timestampMicros(bytes.toString('latin1', start, end))
       return micros === null ? -1 : putLong(out, at, micros)
     },
     read: (cursor) => timestampText(takeLong(cursor), zone),

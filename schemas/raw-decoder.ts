@@ -52,7 +52,12 @@ function makeReader(schema: AvroSchema): Reader {
 
 interface ValueSchema {
   readonly pgKey: readonly string[]
-  readonly fields: readonly { readonly type: readonly unknown[]; readonly pgName: string; readonly pgOid: number; readonly pgModifier: number }[]
+  readonly fields: readonly {
+    readonly type: readonly unknown[]
+    readonly pgName: string
+    readonly pgOid: number
+    readonly pgModifier: number
+  }[]
 }
 
 /** The namespace is `<prefix>.<schema>.<table>`, but the source's own names are only in the records: see readEnvelope. */

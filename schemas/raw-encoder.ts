@@ -57,7 +57,11 @@ export function rawEncoder({ registry, topic, namespace, database }: RawEncoderO
     const wide = widened.get(tableName(table)) ?? new Set()
     const name = recordNamespace(namespace, table)
     const [envelopeId, keyId] = await Promise.all([
-      registry.register(subjectName(topic, `${name}.Envelope`), envelopeSchema(namespace, table, wide), 'BACKWARD_TRANSITIVE'),
+      registry.register(
+        subjectName(topic, `${name}.Envelope`),
+        envelopeSchema(namespace, table, wide),
+        'BACKWARD_TRANSITIVE',
+      ),
       registry.register(subjectName(topic, `${name}.Key`), keySchema(namespace, table), 'BACKWARD_TRANSITIVE'),
     ])
     const encoder: TableEncoder = {
@@ -77,7 +81,11 @@ export function rawEncoder({ registry, topic, namespace, database }: RawEncoderO
   async function markers(): Promise<{ value: number; key: number }> {
     const [value, key] = await Promise.all([
       registry.register(subjectName(topic, `${namespace}.Marker`), markerSchema(namespace), 'BACKWARD_TRANSITIVE'),
-      registry.register(subjectName(topic, `${namespace}.MarkerKey`), markerKeySchema(namespace), 'BACKWARD_TRANSITIVE'),
+      registry.register(
+        subjectName(topic, `${namespace}.MarkerKey`),
+        markerKeySchema(namespace),
+        'BACKWARD_TRANSITIVE',
+      ),
     ])
     return { value, key }
   }
@@ -288,7 +296,10 @@ function isWidening(thrown: unknown): thrown is Widening {
 
 function ascii(...texts: string[]): Buffer {
   const out = Buffer.alloc(texts.reduce((sum, text) => sum + Buffer.byteLength(text) + 5, 0))
-  return out.subarray(0, texts.reduce((at, text) => putText(out, at, text), 0))
+  return out.subarray(
+    0,
+    texts.reduce((at, text) => putText(out, at, text), 0),
+  )
 }
 
 function malformedTuple(table: Table): PipelineError {

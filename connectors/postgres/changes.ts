@@ -7,7 +7,14 @@ import { PipelineError } from '../../core/error.ts'
 import { position, type Lsn, type Position } from '../../core/position.ts'
 import type { Parents } from './parents.ts'
 import { decodeFrame, type WalMessage } from './pgoutput.ts'
-import { partitionFor, referenceBefore, referenceOf, routeOf, transactionParents, type TransactionParents } from './routing.ts'
+import {
+  partitionFor,
+  referenceBefore,
+  referenceOf,
+  routeOf,
+  transactionParents,
+  type TransactionParents,
+} from './routing.ts'
 import type { Transaction } from './transaction.ts'
 import { completed, sameColumn } from './tuples.ts'
 
@@ -34,7 +41,11 @@ type Draft = { -readonly [K in keyof RowChange<Tuple>]: RowChange<Tuple>[K] }
  * The Changes of a transaction in order, in runs of about `runBytes`. In each partition the last one says so. When the
  * generator has ended, the transaction's parents are in the index.
  */
-export function* changesOf(transaction: Transaction, options: ChangeOptions, runBytes: number): Generator<RowChange<Tuple>[]> {
+export function* changesOf(
+  transaction: Transaction,
+  options: ChangeOptions,
+  runBytes: number,
+): Generator<RowChange<Tuple>[]> {
   const { epoch, parents, partitions } = options
   const made = transactionParents(parents)
   for (const { frame, table } of transaction.frames()) {
@@ -91,9 +102,16 @@ function change(transaction: Transaction, table: Table, piece: Piece, lsn: Lsn, 
 }
 
 /** A key change, or an update that moves a row to another incident, is a delete there and an insert here. */
-function pieces(table: Table, message: RowMessage, made: TransactionParents, parents: Parents, partitions: number): Piece[] {
+function pieces(
+  table: Table,
+  message: RowMessage,
+  made: TransactionParents,
+  parents: Parents,
+  partitions: number,
+): Piece[] {
   const route = routeOf(table)
-  const was = (row: Tuple): string | null => (route === null ? null : (referenceBefore(route, row, made, parents) ?? null))
+  const was = (row: Tuple): string | null =>
+    route === null ? null : (referenceBefore(route, row, made, parents) ?? null)
   const is = (row: Tuple): string | null => (route === null ? null : (referenceOf(route, row, made, parents) ?? null))
   const piece = (op: Piece['op'], reference: string | null, before: Tuple | null, after: Tuple | null): Piece => {
     const partition = partitionFor(reference, table, (after ?? before)!, partitions)
@@ -132,4 +150,3 @@ function requireWhole(table: Table, whole: boolean): void {
     `ALTER TABLE ${tableName(table)} REPLICA IDENTITY FULL; then read the table again with \`incidents repair\`.`,
   )
 }
-

@@ -16,7 +16,13 @@ import { parentIndex, type Parents } from './parents.ts'
 import { decodeFrame, type WalMessage } from './pgoutput.ts'
 import { preflight } from './preflight.ts'
 import { rebuildIndex } from './rebuild.ts'
-import { connectReplication, keepaliveEnd, startCommand, type Frame, type ReplicationConnection } from './replication.ts'
+import {
+  connectReplication,
+  keepaliveEnd,
+  startCommand,
+  type Frame,
+  type ReplicationConnection,
+} from './replication.ts'
 import { connect } from './session.ts'
 import { checkIdentity, doubt, ensureSlot, identify, type Slot, type SourceIdentity } from './slot.ts'
 import { snapshotFeed } from './snapshot.ts'
@@ -67,7 +73,9 @@ export async function* postgresFeed(source: PostgresSource, signal: AbortSignal)
       const tables = await catalog(client).published(source.publication)
       yield* run.snapshot(client, tables, signal)
     }
-    const { rows } = await client.query<{ ms: string }>(`SELECT setting AS ms FROM pg_settings WHERE name = 'wal_sender_timeout'`)
+    const { rows } = await client.query<{ ms: string }>(
+      `SELECT setting AS ms FROM pg_settings WHERE name = 'wal_sender_timeout'`,
+    )
     const timeoutMs = Number(rows[0]?.ms ?? 0)
     replication.start(startCommand(slot.name, source.publication), slot.confirmed, statusInterval(timeoutMs))
     yield* run.stream(catalog(client).table, signal)
@@ -125,24 +133,22 @@ function capture(source: PostgresSource, { slot, identity, state, replication }:
     const at = position(epoch, lsn, 0)
     marked = lsn
     markedAt = performance.now()
-    const items = heights.map(
-      (streamedTo, partition): Marker => ({
-        op: 'm',
-        slot: slot.name,
-        systemIdentifier: identity.systemIdentifier,
-        timeline: identity.timeline,
-        snapshotDone,
-        position: at,
-        lsn,
-        committedAt: asOf,
-        txId: 0,
-        partition,
-        offset: -1,
-        streamedTo,
-        lastInTransaction: true,
-        bytes: 0,
-      }),
-    )
+    const items = heights.map((streamedTo, partition): Marker => ({
+      op: 'm',
+      slot: slot.name,
+      systemIdentifier: identity.systemIdentifier,
+      timeline: identity.timeline,
+      snapshotDone,
+      position: at,
+      lsn,
+      committedAt: asOf,
+      txId: 0,
+      partition,
+      offset: -1,
+      streamedTo,
+      lastInTransaction: true,
+      bytes: 0,
+    }))
     return {
       items,
       ack: async () => {
@@ -156,7 +162,11 @@ function capture(source: PostgresSource, { slot, identity, state, replication }:
     return performance.now() - markedAt >= (reached > marked ? MARKER_MS : IDLE_MARKER_MS)
   }
 
-  async function* snapshot(client: Parameters<typeof snapshotFeed>[0]['client'], tables: readonly Table[], signal: AbortSignal): Feed<Change<Tuple>> {
+  async function* snapshot(
+    client: Parameters<typeof snapshotFeed>[0]['client'],
+    tables: readonly Table[],
+    signal: AbortSignal,
+  ): Feed<Change<Tuple>> {
     yield markerBatch()
     const done = state.snapshotTables()
     const rows = snapshotFeed({
@@ -188,7 +198,8 @@ function capture(source: PostgresSource, { slot, identity, state, replication }:
     const tail = expected.get(change.partition)
     if (tail !== undefined && change.position >= tail.height) {
       const { last } = tail
-      const same = change.position === tail.height && last?.txId === change.txId && last.committedAt === change.committedAt
+      const same =
+        change.position === tail.height && last?.txId === change.txId && last.committedAt === change.committedAt
       if (!same) throw doubt('the source sends another history than the raw topic holds: it was restored to the past')
       expected.delete(change.partition)
     }

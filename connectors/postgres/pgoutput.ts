@@ -19,7 +19,14 @@ export type WalMessage =
   | { readonly tag: 'commit'; readonly commitLsn: Lsn; readonly endLsn: Lsn }
   | { readonly tag: 'relation'; readonly relation: Relation }
   | { readonly tag: 'insert'; readonly oid: number; readonly lsn: Lsn; readonly after: Tuple }
-  | { readonly tag: 'update'; readonly oid: number; readonly lsn: Lsn; readonly before: Tuple | null; readonly whole: boolean; readonly after: Tuple }
+  | {
+      readonly tag: 'update'
+      readonly oid: number
+      readonly lsn: Lsn
+      readonly before: Tuple | null
+      readonly whole: boolean
+      readonly after: Tuple
+    }
   | { readonly tag: 'delete'; readonly oid: number; readonly lsn: Lsn; readonly before: Tuple; readonly whole: boolean }
   | { readonly tag: 'truncate'; readonly oids: readonly number[]; readonly lsn: Lsn }
   | { readonly tag: 'message'; readonly prefix: string; readonly lsn: Lsn; readonly transactional: boolean }

@@ -86,7 +86,11 @@ async function ensurePublication(client: pg.Client, publication: string): Promis
   }
   const statement = `CREATE PUBLICATION "${publication}" FOR TABLE ${rows.map(quoted).join(', ')};`
   if (rows.some((row) => row.owned !== 'true')) {
-    throw new PipelineError('PUBLICATION', `publication ${publication} does not exist and the role does not own the tables`, statement)
+    throw new PipelineError(
+      'PUBLICATION',
+      `publication ${publication} does not exist and the role does not own the tables`,
+      statement,
+    )
   }
   try {
     await client.query(statement)

@@ -5,7 +5,11 @@ import { ROUTES } from './routes.ts'
 import type { CaptureState } from './state.ts'
 
 /** Fills an empty index with what the topic held at `position`; what is newer is made again by the replay. */
-export async function rebuildIndex(state: CaptureState, history: AsyncIterable<readonly Change[]>, position: Position): Promise<void> {
+export async function rebuildIndex(
+  state: CaptureState,
+  history: AsyncIterable<readonly Change[]>,
+  position: Position,
+): Promise<void> {
   state.reset()
   for await (const changes of history) {
     const entries: [string, string, string | null][] = []

@@ -77,7 +77,7 @@ export function transactionParents(parents: Parents): TransactionParents {
     },
     resolve: () => {
       let unresolved = noted.filter((each) => each.after !== null)
-      for (let left = -1; unresolved.length > 0 && unresolved.length !== left; ) {
+      for (let left = -1; unresolved.length > 0 && unresolved.length !== left;) {
         left = unresolved.length
         unresolved = unresolved.filter(({ key, after, route }) => {
           const reference = referenceAfter(route, after!, find, parents)
@@ -105,7 +105,12 @@ function referenceAfter(route: TableRoute, row: Tuple, find: Find, parents: Pare
 }
 
 /** The incident of a row as it was before the transaction; what the transaction itself made counts where nothing was. */
-export function referenceBefore(route: TableRoute, row: Tuple, inTransaction: TransactionParents, parents: Parents): string | undefined {
+export function referenceBefore(
+  route: TableRoute,
+  row: Tuple,
+  inTransaction: TransactionParents,
+  parents: Parents,
+): string | undefined {
   if (route.referenceColumn !== null) return columnText(row, route.referenceColumn) ?? undefined
   const key = route.viaColumn === null ? null : columnText(row, route.viaColumn)
   if (key === null || route.parent === null) return undefined
@@ -113,7 +118,12 @@ export function referenceBefore(route: TableRoute, row: Tuple, inTransaction: Tr
 }
 
 /** The incident of a row as the transaction leaves it. */
-export function referenceOf(route: TableRoute, row: Tuple, inTransaction: TransactionParents, parents: Parents): string | undefined {
+export function referenceOf(
+  route: TableRoute,
+  row: Tuple,
+  inTransaction: TransactionParents,
+  parents: Parents,
+): string | undefined {
   return referenceAfter(route, row, inTransaction.find, parents)
 }
 
@@ -124,5 +134,13 @@ export function partitionFor(reference: string | null, table: Table, row: Tuple,
 
 function ownKey(table: Table, row: Tuple): string {
   if (table.key.length === 0) return row.bytes.toString('latin1', row.start, row.end)
-  return table.key.map((name) => columnText(row, table.columns.findIndex((each) => each.name === name)) ?? '').join('/')
+  return table.key
+    .map(
+      (name) =>
+        columnText(
+          row,
+          table.columns.findIndex((each) => each.name === name),
+        ) ?? '',
+    )
+    .join('/')
 }

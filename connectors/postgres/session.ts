@@ -30,7 +30,8 @@ export async function connect(url: string): Promise<pg.Client> {
 
 export function unreachable(url: string, cause: unknown): PipelineError {
   const { hostname, port, pathname } = new URL(url)
-  const said = cause instanceof Error ? cause.message || (cause as NodeJS.ErrnoException).code || cause.name : 'no reason given'
+  const said =
+    cause instanceof Error ? cause.message || (cause as NodeJS.ErrnoException).code || cause.name : 'no reason given'
   return new PipelineError(
     'SOURCE_UNREACHABLE',
     `the source database ${pathname.slice(1)} at ${hostname}:${port || 5432} does not answer: ${said}`,

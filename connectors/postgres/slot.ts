@@ -126,10 +126,13 @@ export function checkIdentity(slot: Slot, source: SourceIdentity, tails: readonl
     if (tails.every((tail) => tail.empty)) return
     throw doubt('the raw topic has changes but no marker')
   }
-  if (markers.length < tails.length) throw doubt('a partition of the raw topic has no marker: it was emptied or recreated')
+  if (markers.length < tails.length)
+    throw doubt('a partition of the raw topic has no marker: it was emptied or recreated')
   for (const marker of markers) {
     if (marker.systemIdentifier !== source.systemIdentifier) {
-      throw doubt(`the raw topic comes from cluster ${marker.systemIdentifier}, the source is cluster ${source.systemIdentifier}`)
+      throw doubt(
+        `the raw topic comes from cluster ${marker.systemIdentifier}, the source is cluster ${source.systemIdentifier}`,
+      )
     }
     if (marker.timeline !== source.timeline) {
       throw doubt(`the raw topic comes from timeline ${marker.timeline}, the source is on timeline ${source.timeline}`)
@@ -137,7 +140,9 @@ export function checkIdentity(slot: Slot, source: SourceIdentity, tails: readonl
   }
   const newest = Math.max(...markers.map((marker) => lsnOf(marker.position)))
   if (slot.confirmed > newest) {
-    throw doubt(`slot ${slot.name} is confirmed to ${lsnText(slot.confirmed)}, beyond the newest marker ${lsnText(newest)}`)
+    throw doubt(
+      `slot ${slot.name} is confirmed to ${lsnText(slot.confirmed)}, beyond the newest marker ${lsnText(newest)}`,
+    )
   }
   for (const tail of tails) {
     if (tail.height !== '' && lsnOf(tail.height) > source.flushedTo) {

@@ -47,14 +47,17 @@ export async function* snapshotFeed(options: SnapshotOptions): Feed<RowChange<Tu
 }
 
 async function now(client: pg.Client): Promise<number> {
-  const { rows } = await client.query<{ micros: string }>(`SELECT (extract(epoch FROM now()) * 1000000)::int8 AS micros`)
+  const { rows } = await client.query<{ micros: string }>(
+    `SELECT (extract(epoch FROM now()) * 1000000)::int8 AS micros`,
+  )
   return Number(rows[0]?.micros)
 }
 
 async function expectedRows(client: pg.Client, table: Table): Promise<number> {
-  const { rows } = await client.query<{ n: string }>(`SELECT greatest(reltuples, 0)::int8 AS n FROM pg_class WHERE oid = to_regclass($1)`, [
-    quoted(table),
-  ])
+  const { rows } = await client.query<{ n: string }>(
+    `SELECT greatest(reltuples, 0)::int8 AS n FROM pg_class WHERE oid = to_regclass($1)`,
+    [quoted(table)],
+  )
   return Number(rows[0]?.n ?? 0)
 }
 

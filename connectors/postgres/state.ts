@@ -12,7 +12,10 @@ export interface CaptureState {
   readonly position: Position
   findParent(table: string, key: string): string | undefined
   /** Merges entries (a null reference removes) and records the position, durably. */
-  mergeParents(entries: Iterable<readonly [table: string, key: string, reference: string | null]>, position: Position): void
+  mergeParents(
+    entries: Iterable<readonly [table: string, key: string, reference: string | null]>,
+    position: Position,
+  ): void
   /** Forgets everything: the slot is new, or the index is about to be made again. */
   reset(): void
   /** Tables of the first snapshot that are read and durable. */
@@ -66,13 +69,20 @@ export function openState(directory: string): CaptureState {
       inTransaction(db, file, () => db.exec('DELETE FROM parent; DELETE FROM position; DELETE FROM snapshot'))
       position = BEGINNING
     },
-    snapshotTables: () => new Set((db.prepare('SELECT tab FROM snapshot').all() as { tab: string }[]).map((row) => row.tab)),
+    snapshotTables: () =>
+      new Set((db.prepare('SELECT tab FROM snapshot').all() as { tab: string }[]).map((row) => row.tab)),
     snapshotTable: (table) => inTransaction(db, file, () => addTable.run(table)),
     close: () => db.close(),
   }
 }
 
-function applyEntry(put: StatementSync, drop: StatementSync, table: string, key: string, reference: string | null): void {
+function applyEntry(
+  put: StatementSync,
+  drop: StatementSync,
+  table: string,
+  key: string,
+  reference: string | null,
+): void {
   if (reference === null) drop.run(table, key)
   else put.run(table, key, reference)
 }

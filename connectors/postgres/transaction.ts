@@ -53,7 +53,7 @@ export function openTransaction(options: TransactionOptions): Transaction {
       out.writeUInt32BE(index, at + 4)
       at += HEADER + frame.bytes.copy(out, at + HEADER, frame.start, frame.end)
     }
-    for (let done = 0; done < at; ) done += writeSync(file, out, done, at - done, fileBytes + done)
+    for (let done = 0; done < at;) done += writeSync(file, out, done, at - done, fileBytes + done)
     fileBytes += at
     held = []
     heldBytes = 0
@@ -61,7 +61,7 @@ export function openTransaction(options: TransactionOptions): Transaction {
 
   function* spilled(): Generator<{ frame: Frame; table: Table }> {
     if (file === null) return
-    for (let at = 0; at < fileBytes; ) {
+    for (let at = 0; at < fileBytes;) {
       const piece = read(file, at, Math.min(PIECE, fileBytes - at))
       let used = 0
       while (used + HEADER <= piece.length) {
@@ -109,7 +109,7 @@ export function openTransaction(options: TransactionOptions): Transaction {
 
 function read(file: number, at: number, length: number): Buffer {
   const bytes = Buffer.allocUnsafeSlow(length)
-  for (let done = 0; done < length; ) {
+  for (let done = 0; done < length;) {
     const got = readSync(file, bytes, done, length - done, at + done)
     if (got === 0) throw new RangeError('a spill file is shorter than what was written to it')
     done += got

@@ -44,7 +44,8 @@ export function rowOf(table: Table, tuple: Tuple): Row {
   let at = tuple.start + 2
   for (const column of table.columns) {
     const next = behind(tuple.bytes, at)
-    row[column.name] = tuple.bytes[at] === NULL ? null : pgType(column.oid).value(tuple.bytes.toString('utf8', at + 5, next))
+    row[column.name] =
+      tuple.bytes[at] === NULL ? null : pgType(column.oid).value(tuple.bytes.toString('utf8', at + 5, next))
     at = next
   }
   return row

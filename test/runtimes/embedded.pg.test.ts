@@ -25,10 +25,28 @@ describe('the embedded runtime', () => {
   const start = () => [startStage('run', ['run'], environment)]
 
   test('ends with the source’s rows in every place', { timeout: 400_000 }, async () => {
-    await expectAgreement({ database, environment, reports: 100, transactions: 5000, seed: 1, kills: 0, start, open: embeddedRuntime })
+    await expectAgreement({
+      database,
+      environment,
+      reports: 100,
+      transactions: 5000,
+      seed: 1,
+      kills: 0,
+      start,
+      open: embeddedRuntime,
+    })
   })
 
   test('ends with them too when it is killed at three random moments', { timeout: 400_000 }, async () => {
-    await expectAgreement({ database, environment, reports: 100, transactions: 5000, seed: 2, kills: 3, start, open: embeddedRuntime })
+    await expectAgreement({
+      database,
+      environment,
+      reports: 100,
+      transactions: 5000,
+      seed: 2,
+      kills: 3,
+      start,
+      open: embeddedRuntime,
+    })
   })
 })

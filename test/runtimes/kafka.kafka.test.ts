@@ -36,10 +36,28 @@ describeKafka('the same stages as processes on Kafka', () => {
   ]
 
   test('end with the source’s rows in every place', { timeout: 400_000 }, async () => {
-    await expectAgreement({ database, environment, reports: 100, transactions: 5000, seed: 1, kills: 0, start, open: kafkaRuntime })
+    await expectAgreement({
+      database,
+      environment,
+      reports: 100,
+      transactions: 5000,
+      seed: 1,
+      kills: 0,
+      start,
+      open: kafkaRuntime,
+    })
   })
 
   test('end with them too when each is killed at three random moments', { timeout: 400_000 }, async () => {
-    await expectAgreement({ database, environment, reports: 100, transactions: 5000, seed: 2, kills: 3, start, open: kafkaRuntime })
+    await expectAgreement({
+      database,
+      environment,
+      reports: 100,
+      transactions: 5000,
+      seed: 2,
+      kills: 3,
+      start,
+      open: kafkaRuntime,
+    })
   })
 })

@@ -2,7 +2,16 @@ import { describe, expect, test } from 'vitest'
 import { testDatabase } from '../support/postgres.ts'
 import { dateDays, dateText, timestampMicros, timestampText } from '../../schemas/pg-time.ts'
 
-const DATES = ['1970-01-01', '2024-02-29', '0001-01-01', '0001-12-31 BC', '4713-11-24 BC', '5874897-12-31', '1582-10-15', '0044-03-15 BC']
+const DATES = [
+  '1970-01-01',
+  '2024-02-29',
+  '0001-01-01',
+  '0001-12-31 BC',
+  '4713-11-24 BC',
+  '5874897-12-31',
+  '1582-10-15',
+  '0044-03-15 BC',
+]
 const TIMESTAMPS = [
   '1970-01-01 00:00:00',
   '2024-03-31 01:30:00.123456',
@@ -17,7 +26,9 @@ describe('dates and timestamps', () => {
   test('have the number that PostgreSQL gives them, and come back as the same text', async () => {
     const database = await testDatabase()
     for (const text of DATES) {
-      const [row] = await database.query<{ days: string }>(`SELECT ($1::date - '1970-01-01'::date)::text AS days`, [text])
+      const [row] = await database.query<{ days: string }>(`SELECT ($1::date - '1970-01-01'::date)::text AS days`, [
+        text,
+      ])
       expect([text, dateDays(text)]).toEqual([text, Number(row!.days)])
       expect(dateText(dateDays(text)!)).toBe(text)
     }

@@ -1,8 +1,10 @@
 import { httpRegistry } from '../../schemas/registry-http.ts'
 import { registryContract } from '../contract/registry.ts'
-import { kafkaServices } from '../support/kafka.ts'
+import { describeKafka, needKafka } from '../support/kafka.ts'
 
-registryContract('a real registry', async () => {
-  const { registryUrl } = await kafkaServices()
-  return { registry: httpRegistry({ url: registryUrl }), again: () => httpRegistry({ url: registryUrl }) }
+describeKafka('Confluent’s API of a real registry', () => {
+  registryContract('a real registry', async () => {
+    const open = () => httpRegistry({ url: needKafka().registryUrl })
+    return { registry: open(), again: open }
+  })
 })

@@ -25,7 +25,11 @@ export interface AgreementOptions {
   readonly unknownCodes?: number
   /** Starts every stage. */
   start(): readonly StageProcess[]
-  open(environment: { config: ReturnType<typeof parseConfig>; log: ReturnType<typeof logger>; metrics: ReturnType<typeof metrics> }): Promise<Runtime>
+  open(environment: {
+    config: ReturnType<typeof parseConfig>
+    log: ReturnType<typeof logger>
+    metrics: ReturnType<typeof metrics>
+  }): Promise<Runtime>
   /** How often each stage is killed. */
   readonly kills: number
 }

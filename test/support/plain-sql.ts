@@ -70,7 +70,9 @@ export const PAIRS: readonly Pair[] = [
 ]
 
 /** How many rows each side has that the other has not. */
-export async function differences(database: TestDatabase): Promise<{ what: string; rows: number; missing: number; extra: number }[]> {
+export async function differences(
+  database: TestDatabase,
+): Promise<{ what: string; rows: number; missing: number; extra: number }[]> {
   const found = []
   for (const { what, source, store } of PAIRS) {
     const [row] = await database.query<{ rows: number; missing: number; extra: number }>(

@@ -15,13 +15,23 @@ export interface StageProcess {
 }
 
 /** `incidents <arguments>` with this environment. It is not started again when it ends by itself. */
-export function startStage(name: string, args: readonly string[], environment: Readonly<Record<string, string>>): StageProcess {
+export function startStage(
+  name: string,
+  args: readonly string[],
+  environment: Readonly<Record<string, string>>,
+): StageProcess {
   let log = ''
   let child: ChildProcess = launch()
 
   function launch(): ChildProcess {
     const started = spawn(process.execPath, [CLI, ...args], {
-      env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', METRICS_PORT: '0', LOG_LEVEL: 'warn', ...environment },
+      env: {
+        PATH: process.env['PATH'] ?? '',
+        HOME: process.env['HOME'] ?? '',
+        METRICS_PORT: '0',
+        LOG_LEVEL: 'warn',
+        ...environment,
+      },
       stdio: ['ignore', 'ignore', 'pipe'],
     })
     started.stderr!.on('data', (chunk: Buffer) => (log += chunk.toString()))

@@ -34,17 +34,22 @@ afterEach(async () => {
   await state.remove()
 })
 
-const rows = (changes: readonly Change[]): RowChange[] => changes.filter((change): change is RowChange => change.op !== 'm')
+const rows = (changes: readonly Change[]): RowChange[] =>
+  changes.filter((change): change is RowChange => change.op !== 'm')
 const streamed = (changes: readonly Change[]): RowChange[] => rows(changes).filter((change) => change.op !== 'r')
-const snapshotIsDone = ({ changes }: Captured): boolean => changes.some((change) => change.op === 'm' && change.snapshotDone)
+const snapshotIsDone = ({ changes }: Captured): boolean =>
+  changes.some((change) => change.op === 'm' && change.snapshotDone)
 const short = (change: RowChange): string =>
   `${change.op} ${change.table.name} ${String((change.after ?? change.before)!['id'])} of ${change.reference}`
 
 /** Runs until a marker has passed the source's end as it is now. */
 async function caughtUp(): Promise<(captured: Captured) => boolean> {
-  const [row] = await database.query<{ lsn: string }>(`SELECT (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::text AS lsn`)
+  const [row] = await database.query<{ lsn: string }>(
+    `SELECT (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::text AS lsn`,
+  )
   const end = Number(row!.lsn)
-  return ({ changes }) => changes.some((change) => change.op === 'm' && change.snapshotDone && lsnOf(change.position) >= end)
+  return ({ changes }) =>
+    changes.some((change) => change.op === 'm' && change.snapshotDone && lsnOf(change.position) >= end)
 }
 
 function capture(options: Partial<Parameters<typeof runCapture>[0]> & Pick<Parameters<typeof runCapture>[0], 'until'>) {
@@ -60,11 +65,18 @@ describe('the first start', () => {
     expect(new Set(read.map(short)).size).toBe(60)
     for (const change of read) {
       const row = change.after!
-      const id = change.table.name === 'report' ? row['id'] : change.table.name === 'question' ? row['report_id'] : row['question_id']
+      const id =
+        change.table.name === 'report'
+          ? row['id']
+          : change.table.name === 'question'
+            ? row['report_id']
+            : row['question_id']
       expect(change.reference).toBe(String(1000 + Number(id)))
     }
     for (const reference of new Set(read.map((change) => change.reference))) {
-      expect(new Set(read.filter((change) => change.reference === reference).map((change) => change.partition)).size).toBe(1)
+      expect(
+        new Set(read.filter((change) => change.reference === reference).map((change) => change.partition)).size,
+      ).toBe(1)
     }
   })
 
@@ -81,7 +93,9 @@ describe('the first start', () => {
   test('a crash in the middle is read again without losing or doubling a change', async () => {
     let batches = 0
     const first = await capture({ until: () => false, acknowledge: () => ++batches < 3 })
-    await database.query(`DELETE FROM response WHERE id = 1; UPDATE report SET title = 'later' WHERE id = 2; INSERT INTO report VALUES (21, '1021')`)
+    await database.query(
+      `DELETE FROM response WHERE id = 1; UPDATE report SET title = 'later' WHERE id = 2; INSERT INTO report VALUES (21, '1021')`,
+    )
     const second = await capture({ before: first.changes, until: await caughtUp() })
     expect(folded([...first.changes, ...second.changes])).toEqual(await sourceRows())
   })
@@ -101,7 +115,10 @@ describe('the stream', () => {
       expect(its.map((change) => change.lastInTransaction)).toEqual(its.map((_, i) => i === its.length - 1))
       expect(its.map((change) => change.streamedTo)).toEqual(its.map((change) => change.position))
     }
-    const third = await capture({ before: [...first.changes, ...second.changes], until: ({ changes: seen }) => seen.length > 0 })
+    const third = await capture({
+      before: [...first.changes, ...second.changes],
+      until: ({ changes: seen }) => seen.length > 0,
+    })
     expect(streamed(third.changes)).toEqual([])
   })
 
@@ -117,13 +134,20 @@ describe('the stream', () => {
     kept = lost.changes.filter((change) => change.op === 'm' || change.partition % 2 === 0)
     const again = await capture({ before: [...first.changes, ...kept], until: await caughtUp() })
     const all = streamed([...kept, ...again.changes])
-    expect(all.map((change) => change.position).toSorted()).toEqual(streamed(lost.changes).map((change) => change.position).toSorted())
+    expect(all.map((change) => change.position).toSorted()).toEqual(
+      streamed(lost.changes)
+        .map((change) => change.position)
+        .toSorted(),
+    )
   })
 
   test('the same frames give the same bytes', async () => {
     const first = await capture({ until: snapshotIsDone })
-    await database.query(`BEGIN; UPDATE report SET title = 'c', at = 'infinity'; DELETE FROM report WHERE id < 5; COMMIT`)
-    const run = () => capture({ before: first.changes, until: () => false, acknowledge: (items) => items[0]!.op === 'm' })
+    await database.query(
+      `BEGIN; UPDATE report SET title = 'c', at = 'infinity'; DELETE FROM report WHERE id < 5; COMMIT`,
+    )
+    const run = () =>
+      capture({ before: first.changes, until: () => false, acknowledge: (items) => items[0]!.op === 'm' })
     const [a, b] = [await run(), await run()]
     const changesOnly = ({ changes, bytes }: Captured) => bytes.filter((_, i) => changes[i]!.op !== 'm')
     expect(changesOnly(a).length).toBeGreaterThan(20)
@@ -132,27 +156,32 @@ describe('the stream', () => {
 
   test('a key change and a move to another incident are a delete there and an insert here', async () => {
     const first = await capture({ until: snapshotIsDone })
-    await database.query(`BEGIN; UPDATE response SET id = 500 WHERE id = 3; UPDATE question SET report_id = 9 WHERE id = 8; COMMIT`)
+    await database.query(
+      `BEGIN; UPDATE response SET id = 500 WHERE id = 3; UPDATE question SET report_id = 9 WHERE id = 8; COMMIT`,
+    )
     const { changes } = await capture({ before: first.changes, until: await caughtUp() })
-    expect(streamed(changes).toSorted((a, b) => (a.position < b.position ? -1 : 1)).map(short)).toEqual([
-      'd response 3 of 1003',
-      'c response 500 of 1003',
-      'd question 8 of 1008',
-      'c question 8 of 1009',
-    ])
+    expect(
+      streamed(changes)
+        .toSorted((a, b) => (a.position < b.position ? -1 : 1))
+        .map(short),
+    ).toEqual(['d response 3 of 1003', 'c response 500 of 1003', 'd question 8 of 1008', 'c question 8 of 1009'])
   })
 
   test('children made before their parents in a transaction find their incident', async () => {
     const first = await capture({ until: snapshotIsDone })
-    await database.query(`ALTER TABLE question DROP CONSTRAINT question_report_id_fkey; ALTER TABLE response DROP CONSTRAINT response_question_id_fkey`)
-    await database.query(`BEGIN; INSERT INTO response VALUES (900, 800, 'NO'); INSERT INTO question VALUES (800, 70, 'Q'); INSERT INTO report VALUES (70, '1070'); COMMIT`)
+    await database.query(
+      `ALTER TABLE question DROP CONSTRAINT question_report_id_fkey; ALTER TABLE response DROP CONSTRAINT response_question_id_fkey`,
+    )
+    await database.query(
+      `BEGIN; INSERT INTO response VALUES (900, 800, 'NO'); INSERT INTO question VALUES (800, 70, 'Q'); INSERT INTO report VALUES (70, '1070'); COMMIT`,
+    )
     const { changes } = await capture({ before: first.changes, until: await caughtUp() })
     expect(streamed(changes).map((change) => change.reference)).toEqual(['1070', '1070', '1070'])
   })
 
   test('a value left out of an update because it did not change is filled in', async () => {
     const first = await capture({ until: snapshotIsDone })
-    const large = 'select string_agg(md5(g::text), \'\') from generate_series(1, 3000) g'
+    const large = "select string_agg(md5(g::text), '') from generate_series(1, 3000) g"
     await database.query(`UPDATE report SET title = (${large}) WHERE id = 1`)
     await database.query(`UPDATE report SET report_reference = report_reference, at = NULL WHERE id = 1`)
     const { changes } = await capture({ before: first.changes, until: await caughtUp() })
@@ -217,7 +246,8 @@ describe('doubt', () => {
     ],
     [
       'a topic of another cluster',
-      async (first) => first.changes.map((change) => (change.op === 'm' ? { ...change, systemIdentifier: '1' } : change)),
+      async (first) =>
+        first.changes.map((change) => (change.op === 'm' ? { ...change, systemIdentifier: '1' } : change)),
       /the raw topic comes from cluster 1/,
     ],
     [
@@ -225,18 +255,27 @@ describe('doubt', () => {
       async (first) => first.changes.map((change) => (change.op === 'm' ? { ...change, timeline: 99 } : change)),
       /timeline 99/,
     ],
-    ['a partition that was emptied', async (first) => first.changes.filter((change) => change.partition !== 2), /has no marker/],
+    [
+      'a partition that was emptied',
+      async (first) => first.changes.filter((change) => change.partition !== 2),
+      /has no marker/,
+    ],
   ]
   test.for(refused)('%s stops capture', async ([, arrange, says]) => {
     const first = await capture({ until: snapshotIsDone })
     const before = await arrange(first)
-    await expect(capture({ before, until: () => true })).rejects.toMatchObject({ code: 'IDENTITY', message: expect.stringMatching(says) })
+    await expect(capture({ before, until: () => true })).rejects.toMatchObject({
+      code: 'IDENTITY',
+      message: expect.stringMatching(says),
+    })
   })
 
   test('a TRUNCATE stops it', async () => {
     const first = await capture({ until: snapshotIsDone })
     await database.query('TRUNCATE loose')
-    await expect(capture({ before: first.changes, until: () => false })).rejects.toMatchObject({ code: 'TABLE_STOPPED' })
+    await expect(capture({ before: first.changes, until: () => false })).rejects.toMatchObject({
+      code: 'TABLE_STOPPED',
+    })
   })
 })
 
@@ -247,14 +286,19 @@ function folded(changes: readonly Change[]): string[] {
     const id = `${change.table.name} ${String((change.after ?? change.before)!['id'])}`
     if ((newest.get(id)?.position ?? '') <= change.position) newest.set(id, change)
   }
-  return [...newest.values()].flatMap(({ table, after }) => (after === null ? [] : [`${table.name} ${JSON.stringify(Object.values(after))}`])).toSorted()
+  return [...newest.values()]
+    .flatMap(({ table, after }) => (after === null ? [] : [`${table.name} ${JSON.stringify(Object.values(after))}`]))
+    .toSorted()
 }
 
 async function sourceRows(): Promise<string[]> {
   const found = await Promise.all(
     ['report', 'question', 'response'].map(async (table) => {
       const all = await database.query(`SELECT * FROM ${table}`)
-      return all.map((row) => `${table} ${JSON.stringify(Object.values(row).map((value) => (value instanceof Date ? text(value) : value)))}`)
+      return all.map(
+        (row) =>
+          `${table} ${JSON.stringify(Object.values(row).map((value) => (value instanceof Date ? text(value) : value)))}`,
+      )
     }),
   )
   return found.flat().toSorted()
