@@ -7,12 +7,14 @@
  *   deliver   raw topic         → dpr-raw | operational | analytics
  *   serve     operational store → API
  */
+import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { unify } from './transforms/unify.ts'
 import { type Config, required } from './config.ts'
 import { postgresFeed } from './connectors/postgres/feed.ts'
 import { batch } from './core/batch.ts'
 import type { Change } from './core/change.ts'
+import { PipelineError } from './core/error.ts'
 import { drain, map, type Feed } from './core/feed.ts'
 import { RULES_VERSION, type IncidentChange } from './core/incident.ts'
 import type { PlacedSink } from './core/place.ts'
@@ -137,7 +139,9 @@ export async function governed(runtime: Runtime, signal: AbortSignal): Promise<v
     }
     return processor.feed
   }, rawDecoder(registry))
-  await drain(unified(runtime, 'unify', changes, config.UNIFY_COMMIT_MS), sink)
+  // on Kafka the processor itself lets so much time pass between two transactions
+  const ageMs = config.KAFKA_BROKERS === undefined ? config.UNIFY_COMMIT_MS : 0
+  await drain(unified(runtime, 'unify', changes, ageMs), sink)
 }
 
 /** The raw topic into one place. */
@@ -214,10 +218,27 @@ function credentials(text: string | undefined): { username: string; password: st
 }
 
 function kafkaOptions(config: Config): Parameters<typeof kafkaTransport>[0] {
+  const { KAFKA_SSL_CA: ca, KAFKA_SASL_USERNAME: username, KAFKA_SASL_PASSWORD: password } = config
   return {
     brokers: required(config, 'KAFKA_BROKERS').split(','),
     partitions: config.KAFKA_PARTITIONS,
     clientId: config.NAMESPACE,
     transactionalPrefix: config.NAMESPACE,
+    commitMs: config.UNIFY_COMMIT_MS,
+    ...(ca === undefined ? {} : { ssl: { ca: [readAuthority(ca)] } }),
+    ...(username === undefined ? {} : { sasl: { mechanism: 'scram-sha-512', username, password: password ?? '' } }),
+  }
+}
+
+function readAuthority(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (cause) {
+    throw new PipelineError(
+      'CONFIG',
+      `KAFKA_SSL_CA names ${path}, which cannot be read`,
+      'Name a file with the certificate authority as PEM.',
+      { cause },
+    )
   }
 }
