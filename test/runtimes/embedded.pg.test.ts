@@ -49,4 +49,18 @@ describe('the embedded runtime', () => {
       open: embeddedRuntime,
     })
   })
+
+  test('puts rows that it cannot map into the dead letters, marks their incidents, and goes on with all others', async () => {
+    await expectAgreement({
+      database,
+      environment,
+      reports: 20,
+      transactions: 200,
+      unknownCodes: 8,
+      seed: 3,
+      kills: 0,
+      start,
+      open: embeddedRuntime,
+    })
+  })
 })

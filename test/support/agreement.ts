@@ -100,6 +100,12 @@ export async function expectAgreement(options: AgreementOptions): Promise<void> 
     })
     expect(proof.places.filter((each) => each.differing > 0)).toEqual([])
     expect(proof.places.reduce((sum, each) => sum + each.rows, 0)).toBeGreaterThan(reports * 50)
+    const letters = await runtime.transport.topic(topics(config.NAMESPACE).deadLetters)
+    const written = (await letters.bounds()).reduce((sum, { low, high }) => sum + high - low, 0)
+    const incomplete = await database.query<{ reference: string }>('SELECT reference FROM prisons.incidents_incomplete')
+    expect(proof.incomplete > 0).toBe(unknownCodes > 0)
+    expect(incomplete).toHaveLength(proof.incomplete)
+    expect(written).toBeGreaterThanOrEqual(proof.incomplete)
     if (unknownCodes === 0) {
       const plain = await differences(database)
       expect(plain.filter((each) => each.missing > 0 || each.extra > 0)).toEqual([])
