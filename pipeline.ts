@@ -18,6 +18,7 @@ import { PipelineError } from './core/error.ts'
 import { drain, map, type Feed } from './core/feed.ts'
 import { RULES_VERSION, type IncidentChange } from './core/incident.ts'
 import type { PlacedSink } from './core/place.ts'
+import { BEGINNING } from './core/position.ts'
 import type { Logger, Metrics } from './observability.ts'
 import { deadLetterCodec } from './schemas/dead-letter.ts'
 import { governedCodec } from './schemas/governed.ts'
@@ -31,7 +32,7 @@ import { analytics } from './sinks/analytics.ts'
 import { dprRaw, DPR_FLUSH } from './sinks/dpr-raw.ts'
 import { governedTopics } from './sinks/governed.ts'
 import { operationalStore } from './sinks/operational.ts'
-import { changeFeed } from './transport/changes.ts'
+import { changeFeed, type ChangeFeed } from './transport/changes.ts'
 import { embeddedTransport } from './transport/embedded.ts'
 import { kafkaTransport } from './transport/kafka.ts'
 import { readHistory, readTails } from './transport/recovery.ts'
@@ -135,7 +136,7 @@ export async function governed(runtime: Runtime, signal: AbortSignal): Promise<v
   const changes = changeFeed((reset) => {
     assigned = (places, partitions) => {
       reset(places, partitions)
-      for (const partition of partitions) sink.restart(partition, places.get(partition)?.height ?? ('' as never))
+      for (const partition of partitions) sink.restart(partition, places.get(partition) ?? UNREAD)
     }
     return processor.feed
   }, rawDecoder(registry))
@@ -193,15 +194,18 @@ export function operationalUrl(config: Config): string {
   return config.OPERATIONAL_DATABASE_URL ?? required(config, 'DATABASE_URL')
 }
 
+/** Where a partition begins that nobody has read. */
+const UNREAD = { next: 0, height: BEGINNING }
+
 const AHEAD_BYTES = 8 << 20
 
 function readOptions({ config }: Runtime, reader: string, signal: AbortSignal) {
   return { group: `${config.NAMESPACE}.${reader}`, signal, aheadBytes: AHEAD_BYTES }
 }
 
-function unified(runtime: Runtime, hop: string, changes: Feed<Change>, ageMs: number): Feed<IncidentChange> {
+function unified(runtime: Runtime, hop: string, changes: ChangeFeed, ageMs: number): Feed<IncidentChange> {
   const bytes = hop === 'dpr-raw' ? DPR_FLUSH.bytes : AHEAD_BYTES
-  const grouped = batch(changes, { ageMs, bytes, size: (change) => change.bytes })
+  const grouped = batch(changes.feed, { ageMs, bytes, size: (change) => change.bytes, epoch: changes.assignments })
   return runtime.metrics.observed(hop, map(grouped, unify), (item) => item.change)
 }
 

@@ -7,12 +7,18 @@ export interface BatchBounds<T> {
   /** How much may wait before the upstream is left alone. */
   readonly bytes: number
   size(item: T): number
+  /**
+   * Rises when what has been read so far no longer counts, because it is read again: such batches are left out, and
+   * never acknowledged. Absent for a feed that never goes back.
+   */
+  epoch?(): number
 }
 
 /** Groups a feed's batches while the sink writes. Order and acknowledgement are the upstream's. */
 export async function* batch<T>(feed: Feed<T>, bounds: BatchBounds<T>): Feed<T> {
   const upstream = feed[Symbol.asyncIterator]()
-  let held: Batch<T>[] = []
+  let held: { readonly batch: Batch<T>; readonly epoch: number }[] = []
+  const epoch = (): number => bounds.epoch?.() ?? 0
   let heldBytes = 0
   let firstAt = 0
   let ended = false
@@ -26,7 +32,7 @@ export async function* batch<T>(feed: Feed<T>, bounds: BatchBounds<T>): Feed<T> 
         const { value, done } = await upstream.next()
         if (done === true) break
         if (held.length === 0) firstAt = performance.now()
-        held.push(value)
+        held.push({ batch: value, epoch: epoch() })
         for (const item of value.items) heldBytes += bounds.size(item)
         wake()
         if (heldBytes >= bounds.bytes) await new Promise<void>((resolve) => (resume = resolve))
@@ -58,10 +64,12 @@ export async function* batch<T>(feed: Feed<T>, bounds: BatchBounds<T>): Feed<T> 
         })
         continue
       }
-      const taken = held
+      const now = epoch()
+      const taken = held.filter((each) => each.epoch === now).map((each) => each.batch)
       held = []
       heldBytes = 0
       resume()
+      if (taken.length === 0) continue
       yield {
         items: taken.length === 1 ? taken[0]!.items : taken.flatMap((each) => each.items),
         ack: async () => {

@@ -9,6 +9,10 @@ export const ENTITIES = [
   'Question',
   'Response',
   'StatusChange',
+  'TypeChange',
+  'CorrectionRequest',
+  'DescriptionAddendum',
+  'ReferenceCode',
 ] as const
 export type Entity = (typeof ENTITIES)[number]
 

@@ -159,8 +159,8 @@ export type Question = {
   readonly sourceTable: string
   /** The source row's primary key as text. */
   readonly sourceKey: string
-  /** The Report this belongs to. */
-  readonly reportId: string
+  /** The Report this belongs to; null for a question of an earlier type, whose TypeChange has it. */
+  readonly reportId: string | null
   /** Order within the report as the source counts. */
   readonly sequence: number
   /** The question's id in its question set, the same in both models. */
@@ -171,6 +171,8 @@ export type Question = {
   readonly label: string | null
   /** What was added to the question. */
   readonly additionalInformation: string | null
+  /** The TypeChange that ended the type this was asked for; null for a question of the present type. */
+  readonly typeChangeId: string | null
 }
 
 
@@ -208,6 +210,8 @@ export type Response = {
   readonly recordedAt: string | null
   /** When it was recorded, as London wall time. */
   readonly recordedAtLocal: string | null
+  /** True for an answer to a question of an earlier type; which one, its Question says. */
+  readonly ofEarlierType: boolean
 }
 
 
@@ -241,6 +245,164 @@ export type StatusChange = {
   readonly synthetic: boolean
 }
 
+
+/** A change of a report's type; it names the type before. */
+export type TypeChange = {
+  /** DPS and NOMIS: UUIDv5 of the source row's table and key. */
+  readonly id: string
+  /** The incident's number in both models. */
+  readonly reference: string
+  /** The model this row comes from: DPS or NOMIS. */
+  readonly source: string
+  /** The model that speaks for this row: DPS or NOMIS. */
+  readonly systemOfRecord: string
+  /** The source's schema and table. */
+  readonly sourceTable: string
+  /** The source row's primary key as text. */
+  readonly sourceKey: string
+  /** The Report this belongs to. */
+  readonly reportId: string
+  /** The type before the change, a DPS type code. */
+  readonly type: string
+  /** The family of the type before. */
+  readonly typeFamily: string
+  /** The type before as the source writes it. */
+  readonly typeRaw: string
+  /** NOMIS questionnaire of the type before; null for DPS. */
+  readonly questionSetId: string | null
+  /** When, as an instant. */
+  readonly changedAt: string
+  /** When, as London wall time. */
+  readonly changedAtLocal: string
+  /** Who changed it. */
+  readonly changedBy: string | null
+}
+
+
+/** A request to correct a report; in NOMIS a requirement. */
+export type CorrectionRequest = {
+  /** DPS and NOMIS: UUIDv5 of the source row's table and key. */
+  readonly id: string
+  /** The incident's number in both models. */
+  readonly reference: string
+  /** The model this row comes from: DPS or NOMIS. */
+  readonly source: string
+  /** The model that speaks for this row: DPS or NOMIS. */
+  readonly systemOfRecord: string
+  /** The source's schema and table. */
+  readonly sourceTable: string
+  /** The source row's primary key as text. */
+  readonly sourceKey: string
+  /** The Report this belongs to. */
+  readonly reportId: string
+  /** Order within the report as the source counts: with gaps. */
+  readonly sequence: number
+  /** What is asked for; null where the source holds only a placeholder. */
+  readonly descriptionOfChange: string | null
+  /** When, as an instant. */
+  readonly correctionRequestedAt: string
+  /** When, as London wall time. */
+  readonly correctionRequestedAtLocal: string
+  /** Who asked. */
+  readonly correctionRequestedBy: string | null
+  /** Where it was asked: a prison or PECS region; null where the source does not say. */
+  readonly location: string | null
+  /** The action that it came with; null for NOMIS. */
+  readonly userAction: string | null
+  /** The reference of the report that this one is said to repeat; null for NOMIS. */
+  readonly originalReportReference: string | null
+  /** Whether a reporting officer or a data warden asked; null for NOMIS. */
+  readonly userType: string | null
+}
+
+
+/** An addition to a report's description; in NOMIS a part of the incident's details. */
+export type DescriptionAddendum = {
+  /** DPS: UUIDv5 of the source row's table and key. NOMIS: also of the sequence. */
+  readonly id: string
+  /** The incident's number in both models. */
+  readonly reference: string
+  /** The model this row comes from: DPS or NOMIS. */
+  readonly source: string
+  /** The model that speaks for this row: DPS or NOMIS. */
+  readonly systemOfRecord: string
+  /** The source's schema and table. */
+  readonly sourceTable: string
+  /** The source row's primary key as text. */
+  readonly sourceKey: string
+  /** The Report this belongs to. */
+  readonly reportId: string
+  /** Order within the report; in NOMIS its place in the details, from 0. */
+  readonly sequence: number
+  /** What was added. */
+  readonly text: string
+  /** When it was added, as an instant; in NOMIS to the minute. */
+  readonly createdAt: string
+  /** When it was added, as London wall time. */
+  readonly createdAtLocal: string
+  /** Username; null where the source has none or a placeholder. */
+  readonly createdBy: string | null
+  /** First name as recorded. */
+  readonly firstName: string | null
+  /** Last name as recorded. */
+  readonly lastName: string | null
+}
+
+
+/** A code of one of the models, with what it is called there; it belongs to no incident. */
+export type ReferenceCode = {
+  /** DPS and NOMIS: UUIDv5 of the source row's table and key. */
+  readonly id: string
+  /** The model this row comes from: DPS or NOMIS. */
+  readonly source: string
+  /** The model that speaks for this row: DPS or NOMIS. */
+  readonly systemOfRecord: string
+  /** The source's schema and table. */
+  readonly sourceTable: string
+  /** The source row's primary key as text. */
+  readonly sourceKey: string
+  /** Which codes it is one of: type, typeFamily, status, prisonerRole, prisonerOutcome, staffRole, userAction, userType, analyticalMarker; nomis.status, nomis.questionnaire, nomis.question, nomis.answer, nomis.role. */
+  readonly domain: string
+  /** The code as other rows have it; a NOMIS questionnaire's, question's or answer's is its id. */
+  readonly code: string
+  /** What it belongs to: a type's family, a marked answer's marker, a NOMIS question's questionnaire, an answer's question, a role's questionnaire. */
+  readonly parentCode: string | null
+  /** NOMIS: the DPS code that it stands for; null where there is none, and for DPS. */
+  readonly unifiedCode: string | null
+  /** NOMIS questionnaire: the incident type that it is for, as NOMIS writes it. */
+  readonly typeRaw: string | null
+  /** NOMIS questionnaire: its category. */
+  readonly category: string | null
+  /** What it is called. */
+  readonly description: string | null
+  /** What it means, where the source says. */
+  readonly definition: string | null
+  /** Order of display; of a NOMIS question or answer its place in its set. */
+  readonly sequence: number | null
+  /** Whether it may still be chosen; reports may hold it either way. Null where the source does not say. */
+  readonly active: boolean | null
+  /** NOMIS: since when it may no longer be chosen. */
+  readonly expiryDate: string | null
+  /** DPS status: whether the service itself tells consumers to ignore it. */
+  readonly ignoreDownstream: boolean | null
+  /** NOMIS status: whether standard users may set it. */
+  readonly standardUser: boolean | null
+  /** NOMIS status: whether enhanced users may set it. */
+  readonly enhancedUser: boolean | null
+  /** NOMIS question: whether it takes several answers. */
+  readonly multipleAnswers: boolean | null
+  /** NOMIS answer: the question that follows it. */
+  readonly nextCode: string | null
+  /** NOMIS answer: whether it needs a date. */
+  readonly dateRequired: boolean | null
+  /** NOMIS answer: whether it needs a comment. */
+  readonly commentRequired: boolean | null
+  /** NOMIS answer: its score. */
+  readonly score: number | null
+  /** NOMIS role: whether only one party may have it. */
+  readonly singleRole: boolean | null
+}
+
 export type Entities = {
   readonly Report: Report
   readonly PrisonerInvolvement: PrisonerInvolvement
@@ -248,4 +410,8 @@ export type Entities = {
   readonly Question: Question
   readonly Response: Response
   readonly StatusChange: StatusChange
+  readonly TypeChange: TypeChange
+  readonly CorrectionRequest: CorrectionRequest
+  readonly DescriptionAddendum: DescriptionAddendum
+  readonly ReferenceCode: ReferenceCode
 }

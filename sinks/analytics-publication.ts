@@ -57,7 +57,7 @@ async function copyEntity(connection: DuckDBConnection, directory: string, proje
     COMMENT ON VIEW history_${table} IS 'Every change of both models, once.';
     CREATE VIEW latest_${table} AS ${latestOf(projection, recent, files)};
     COMMENT ON VIEW latest_${table} IS 'The newest state of every row that exists, of both models.';
-    ${currentView(table)};
+    ${currentView(projection)};
     COMMENT ON VIEW current_${table} IS
       'The newest state of every row that exists; where an incident has a DPS report, the DPS rows only.';
     ${temporalView(projection)};
@@ -67,12 +67,12 @@ async function copyEntity(connection: DuckDBConnection, directory: string, proje
       SELECT * FROM temporal_${table} WHERE mojap_start_datetime <= moment AND mojap_end_datetime > moment`)
 }
 
-/** The Report comes first in ENTITIES, so that the others may name its view. */
-function currentView(table: string): string {
+/** The Report comes first in ENTITIES, so that the others may name its view. What belongs to no incident is as it is. */
+function currentView({ table, fields }: Projection): string {
+  const all = `CREATE VIEW current_${table} AS SELECT * FROM latest_${table}`
+  if (!fields.some(({ name }) => name === 'reference')) return all
   return `
-    CREATE VIEW current_${table} AS
-    SELECT * FROM latest_${table}
-    WHERE source = 'DPS' OR reference NOT IN (SELECT reference FROM latest_report WHERE source = 'DPS')`
+    ${all} WHERE source = 'DPS' OR reference NOT IN (SELECT reference FROM latest_report WHERE source = 'DPS')`
 }
 
 /**

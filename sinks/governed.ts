@@ -3,6 +3,7 @@ import type { Change } from '../core/change.ts'
 import type { Sink } from '../core/feed.ts'
 import type { IncidentChange } from '../core/incident.ts'
 import type { Output } from '../core/message.ts'
+import type { Place } from '../core/place.ts'
 import { BEGINNING, sameTransaction, type Position } from '../core/position.ts'
 import { deadLetter, type DeadLetterCodec } from '../schemas/dead-letter.ts'
 import type { GovernedCodec } from '../schemas/governed.ts'
@@ -16,13 +17,17 @@ export interface GovernedOptions {
 }
 
 export interface GovernedSink extends Sink<IncidentChange> {
-  /** The partition is read from a place with this height on. */
-  restart(partition: number, height: Position): void
+  /** The partition is read from this place on. */
+  restart(partition: number, place: Place): void
 }
 
 /** Given whole transactions in order per partition. Each change leaves its rows' records, or its dead letter. */
 export function governedTopics({ rows, letters, topics, target }: GovernedOptions): GovernedSink {
-  const heights = new Map<number, Position>()
+  const places = new Map<number, Place>()
+
+  function placeOf(partition: number): Place {
+    return places.get(partition) ?? { next: 0, height: BEGINNING }
+  }
 
   function output(partition: number, items: readonly IncidentChange[]): Output {
     const messages: Output['messages'][number][] = []
@@ -36,13 +41,14 @@ export function governedTopics({ rows, letters, topics, target }: GovernedOption
       for (const message of rows.messages(item, isLastWithRows(items, i)))
         messages.push({ topic: topics.unified, message })
     }
-    const height = items.reduce((highest, { change }) => newer(highest, change), heights.get(partition) ?? BEGINNING)
-    heights.set(partition, height)
-    return { partition, place: { next: items.at(-1)!.change.offset + 1, height }, messages }
+    const height = items.reduce((highest, { change }) => newer(highest, change), placeOf(partition).height)
+    const place = { next: items.at(-1)!.change.offset + 1, height }
+    places.set(partition, place)
+    return { partition, place, messages }
   }
 
   return {
-    restart: (partition, height) => heights.set(partition, height),
+    restart: (partition, place) => places.set(partition, place),
     write: async (items) => {
       const byPartition = Map.groupBy(items, (item) => item.change.partition)
       await target.write([...byPartition].map(([partition, its]) => output(partition, its)))

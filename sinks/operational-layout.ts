@@ -54,7 +54,7 @@ export function tableOf({ table }: Projection): string {
   return `prisons.incidents_${table}`
 }
 
-/** What the API's filters and the view below need, and the incident's number of everything. */
+/** What the API's filters and the view below need, and the incident's number of everything that belongs to one. */
 const INDEXES: Readonly<Record<Entity, readonly string[]>> = {
   Report: [
     '(reference)',
@@ -69,6 +69,10 @@ const INDEXES: Readonly<Record<Entity, readonly string[]>> = {
   Question: ['(reference)'],
   Response: ['(reference)'],
   StatusChange: ['(reference)'],
+  TypeChange: ['(reference)'],
+  CorrectionRequest: ['(reference)'],
+  DescriptionAddendum: ['(reference)'],
+  ReferenceCode: ['(domain, code)'],
 }
 
 /** Everything beside the entities' tables. */

@@ -10,13 +10,11 @@ import { calendarDate, london, type LondonTime } from './london.ts'
 export interface Cells {
   readonly row: Row
   readonly change: RowChange
-  /** The incident that the change was routed to. */
-  readonly reference: string
 }
 
-/** NO_INCIDENT when the change was routed to no incident. */
-export function cells(change: RowChange, row: Row): Cells {
-  if (change.reference !== null) return { row, change, reference: change.reference }
+/** The reference of the incident that the change was routed to; NO_INCIDENT when to none. */
+export function incident({ change }: Cells): string {
+  if (change.reference !== null) return change.reference
   throw new PipelineError(
     'NO_INCIDENT',
     `${where(change)} belongs to no known incident; its parent row is needed to tell the incident.`,
@@ -43,6 +41,11 @@ export function integer({ row, change }: Cells, column: string): number {
   const number = typeof value === 'bigint' ? Number(value) : value
   if (typeof number === 'number' && (number | 0) === number) return number
   throw unusable(change, column, 'a 32-bit integer')
+}
+
+/** As {@link integer}, but null where the row has none. */
+export function optionalInteger(source: Cells, column: string): number | null {
+  return isAbsent(source, column) ? null : integer(source, column)
 }
 
 /** True, false, or null where the source does not say. */

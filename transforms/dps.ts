@@ -1,37 +1,28 @@
-/** The new model: the DPS service's tables in schema `public`. */
+/** The new model: the DPS service's tables in schema `public`; its questions are in dps-questions.ts. */
 import type { EntityRow } from '../core/incident.ts'
-import {
-  decoded,
-  integer,
-  key,
-  moment,
-  optionalBoolean,
-  optionalDate,
-  optionallyDecoded,
-  optionalText,
-  text,
-} from './cells.ts'
+import { decoded, incident, integer, moment, optionalBoolean, optionallyDecoded, optionalText, text } from './cells.ts'
 import type { Cells } from './cells.ts'
+import { dpsChild } from './child.ts'
 import { DPS_CODES, SYSTEMS } from './codes.ts'
-import { rowId } from './identity.ts'
-import { answerCode, details, username } from './placeholders.ts'
+import { author, details, username } from './placeholders.ts'
 import { upsert, type Rule } from './rule.ts'
 
 const ID = ['id'] as const
 
 export const DPS_RULES: readonly Rule[] = [
-  { table: 'public.report', key: ID, splitBy: null, map: report },
-  { table: 'public.prisoner_involvement', key: ID, splitBy: null, map: prisonerInvolvement },
-  { table: 'public.staff_involvement', key: ID, splitBy: null, map: staffInvolvement },
-  { table: 'public.question', key: ID, splitBy: null, map: question },
-  { table: 'public.response', key: ID, splitBy: null, map: response },
-  { table: 'public.status_history', key: ID, splitBy: null, map: statusChange },
+  { table: 'public.report', key: ID, shapedBy: null, map: report },
+  { table: 'public.prisoner_involvement', key: ID, shapedBy: null, map: prisonerInvolvement },
+  { table: 'public.staff_involvement', key: ID, shapedBy: null, map: staffInvolvement },
+  { table: 'public.status_history', key: ID, shapedBy: null, map: statusChange },
+  { table: 'public.history', key: ID, shapedBy: null, map: typeChange },
+  { table: 'public.correction_request', key: ID, shapedBy: null, map: correctionRequest },
+  { table: 'public.description_addendum', key: ID, shapedBy: null, map: descriptionAddendum },
 ]
 
 function report(source: Cells): EntityRow[] {
   const { type, family } = decoded(source, 'type', DPS_CODES.types)
   const { status, ignoreDownstream, completed } = decoded(source, 'status', DPS_CODES.statuses)
-  const incident = moment(source, 'incident_date_and_time')
+  const happened = moment(source, 'incident_date_and_time')
   const reported = moment(source, 'reported_at')
   const created = moment(source, 'created_at')
   const modified = moment(source, 'modified_at')
@@ -43,7 +34,7 @@ function report(source: Cells): EntityRow[] {
   return [
     upsert('Report', {
       id,
-      reference: source.reference,
+      reference: incident(source),
       source: 'DPS',
       systemOfRecord: decoded(source, 'modified_in', SYSTEMS),
       sourceTable: 'public.report',
@@ -57,8 +48,8 @@ function report(source: Cells): EntityRow[] {
       ignoreDownstream,
       completed,
       location: optionalText(source, 'location'),
-      incidentDateAndTime: incident.instant,
-      incidentDateAndTimeLocal: incident.local,
+      incidentDateAndTime: happened.instant,
+      incidentDateAndTimeLocal: happened.local,
       reportedAt: reported.instant,
       reportedAtLocal: reported.local,
       reportedBy,
@@ -87,7 +78,7 @@ function prisonerInvolvement(source: Cells): EntityRow[] {
   const outcome = optionallyDecoded(source, 'outcome', DPS_CODES.outcomes)
   return [
     upsert('PrisonerInvolvement', {
-      ...child(source, 'public.prisoner_involvement'),
+      ...dpsChild(source, 'public.prisoner_involvement'),
       reportId: text(source, 'report_id'),
       sequence: integer(source, 'sequence'),
       prisonerNumber: optionalText(source, 'prisoner_number'),
@@ -106,7 +97,7 @@ function staffInvolvement(source: Cells): EntityRow[] {
   const staffRole = decoded(source, 'staff_role', DPS_CODES.staffRoles)
   return [
     upsert('StaffInvolvement', {
-      ...child(source, 'public.staff_involvement'),
+      ...dpsChild(source, 'public.staff_involvement'),
       reportId: text(source, 'report_id'),
       sequence: integer(source, 'sequence'),
       staffUsername: username(optionalText(source, 'staff_username')),
@@ -119,45 +110,12 @@ function staffInvolvement(source: Cells): EntityRow[] {
   ]
 }
 
-function question(source: Cells): EntityRow[] {
-  return [
-    upsert('Question', {
-      ...child(source, 'public.question'),
-      reportId: text(source, 'report_id'),
-      sequence: integer(source, 'sequence'),
-      code: text(source, 'code'),
-      question: optionalText(source, 'question'),
-      label: optionalText(source, 'label'),
-      additionalInformation: optionalText(source, 'additional_information'),
-    }),
-  ]
-}
-
-function response(source: Cells): EntityRow[] {
-  const recorded = moment(source, 'recorded_at')
-  return [
-    upsert('Response', {
-      ...child(source, 'public.response'),
-      questionId: rowId('public.question', text(source, 'question_id')),
-      sequence: integer(source, 'sequence'),
-      code: answerCode(optionalText(source, 'code')),
-      response: optionalText(source, 'response'),
-      label: optionalText(source, 'label'),
-      responseDate: optionalDate(source, 'response_date'),
-      additionalInformation: optionalText(source, 'additional_information'),
-      recordedBy: username(optionalText(source, 'recorded_by')),
-      recordedAt: recorded.instant,
-      recordedAtLocal: recorded.local,
-    }),
-  ]
-}
-
 function statusChange(source: Cells): EntityRow[] {
   const { status } = decoded(source, 'status', DPS_CODES.statuses)
   const changed = moment(source, 'changed_at')
   return [
     upsert('StatusChange', {
-      ...child(source, 'public.status_history'),
+      ...dpsChild(source, 'public.status_history'),
       reportId: text(source, 'report_id'),
       status,
       statusRaw: status,
@@ -170,15 +128,57 @@ function statusChange(source: Cells): EntityRow[] {
   ]
 }
 
-/** What every child carries. It does not know where its report was last edited: DPS, which holds it, speaks for it. */
-function child(source: Cells, table: string) {
-  const sourceKey = key(source, ID)
-  return {
-    id: rowId(table, sourceKey),
-    reference: source.reference,
-    source: 'DPS',
-    systemOfRecord: 'DPS',
-    sourceTable: table,
-    sourceKey,
-  }
+/** One row for each change of type. The service copies the questions of the type before into tables of their own. */
+function typeChange(source: Cells): EntityRow[] {
+  const { type, family } = decoded(source, 'type', DPS_CODES.types)
+  const changed = moment(source, 'changed_at')
+  return [
+    upsert('TypeChange', {
+      ...dpsChild(source, 'public.history'),
+      reportId: text(source, 'report_id'),
+      type,
+      typeFamily: family,
+      typeRaw: type,
+      questionSetId: null,
+      changedAt: changed.instant,
+      changedAtLocal: changed.local,
+      changedBy: username(optionalText(source, 'changed_by')),
+    }),
+  ]
+}
+
+function correctionRequest(source: Cells): EntityRow[] {
+  const requested = moment(source, 'correction_requested_at')
+  return [
+    upsert('CorrectionRequest', {
+      ...dpsChild(source, 'public.correction_request'),
+      reportId: text(source, 'report_id'),
+      sequence: integer(source, 'sequence'),
+      descriptionOfChange: details(optionalText(source, 'description_of_change')),
+      correctionRequestedAt: requested.instant,
+      correctionRequestedAtLocal: requested.local,
+      correctionRequestedBy: username(optionalText(source, 'correction_requested_by')),
+      location: optionalText(source, 'location'),
+      userAction: optionalText(source, 'user_action'),
+      originalReportReference: optionalText(source, 'original_report_reference'),
+      userType: optionalText(source, 'user_type'),
+    }),
+  ]
+}
+
+function descriptionAddendum(source: Cells): EntityRow[] {
+  const created = moment(source, 'created_at')
+  return [
+    upsert('DescriptionAddendum', {
+      ...dpsChild(source, 'public.description_addendum'),
+      reportId: text(source, 'report_id'),
+      sequence: integer(source, 'sequence'),
+      text: text(source, 'text'),
+      createdAt: created.instant,
+      createdAtLocal: created.local,
+      createdBy: author(optionalText(source, 'created_by')),
+      firstName: optionalText(source, 'first_name'),
+      lastName: optionalText(source, 'last_name'),
+    }),
+  ]
 }

@@ -1,12 +1,15 @@
-/** The legacy model: NOMIS's tables in schema `nomis`, which NOMIS's own data and copies of DPS reports share. */
-import type { Row } from '../core/change.ts'
+/**
+ * The legacy model: NOMIS's tables in schema `nomis`, which NOMIS's own data and copies of DPS reports share. Its
+ * questions are in nomis-questions.ts.
+ */
+import type { RowChange } from '../core/change.ts'
 import type { EntityRow } from '../core/incident.ts'
+import { splitDetails } from './addenda.ts'
 import {
   decoded,
   integer,
   isAbsent,
   joinedMoment,
-  key,
   moment,
   optionalDate,
   optionallyDecoded,
@@ -14,6 +17,7 @@ import {
   text,
 } from './cells.ts'
 import type { Cells } from './cells.ts'
+import { nomisChild, nomisReportId } from './child.ts'
 import { NOMIS_CODES, YES_NO } from './codes.ts'
 import { rowId } from './identity.ts'
 import { details, username } from './placeholders.ts'
@@ -21,35 +25,35 @@ import { upsert, type Rule } from './rule.ts'
 
 const CASE = ['incident_case_id'] as const
 const PARTY = ['incident_case_id', 'party_seq'] as const
-const QUESTION = ['incident_case_id', 'question_seq'] as const
-const RESPONSE = ['incident_case_id', 'question_seq', 'response_seq'] as const
+const REQUIREMENT = ['incident_case_id', 'requirement_seq'] as const
+const HISTORY = ['incident_questionnaire_id'] as const
 
 export const NOMIS_RULES: readonly Rule[] = [
-  { table: 'nomis.incident_cases', key: CASE, splitBy: null, map: incidentCase },
-  { table: 'nomis.incident_case_parties', key: PARTY, splitBy: 'staff_id', map: party },
-  { table: 'nomis.incident_case_questions', key: QUESTION, splitBy: null, map: question },
-  { table: 'nomis.incident_case_responses', key: RESPONSE, splitBy: null, map: response },
+  { table: 'nomis.incident_cases', key: CASE, shapedBy: 'incident_details', map: incidentCase },
+  { table: 'nomis.incident_case_parties', key: PARTY, shapedBy: 'staff_id', map: party },
+  { table: 'nomis.incident_case_requirements', key: REQUIREMENT, shapedBy: null, map: requirement },
+  { table: 'nomis.incident_questionnaire_hty', key: HISTORY, shapedBy: null, map: typeChange },
 ]
 
 /** References from here on are DPS's own. */
 const FIRST_DPS_REFERENCE = 10_000_000
 
-/** Whether a row of the legacy model is a copy of a DPS report that was written back: the report itself has it all. */
-export function isCopyOfDps(row: Row): boolean {
-  return Number(row['incident_case_id']) >= FIRST_DPS_REFERENCE
+/** Whether a row of the legacy model is of a DPS report that was written back: the report itself has it all. */
+export function isCopyOfDps(change: RowChange): boolean {
+  return change.table.schema === 'nomis' && Number(change.reference) >= FIRST_DPS_REFERENCE
 }
 
 function incidentCase(source: Cells): EntityRow[] {
-  const sourceKey = key(source, CASE)
-  const id = rowId('nomis.incident_cases', sourceKey)
+  const { id, ...common } = nomisChild(source, 'nomis.incident_cases', CASE)
   const { type, family } = decoded(source, 'incident_type', NOMIS_CODES.types)
   const { status, ignoreDownstream, completed } = decoded(source, 'incident_status', NOMIS_CODES.statuses)
   const statusRaw = text(source, 'incident_status')
-  const incident = joinedMoment(source, 'incident_date', 'incident_time')
+  const happened = joinedMoment(source, 'incident_date', 'incident_time')
   const reported = joinedMoment(source, 'report_date', 'report_time')
   const created = moment(source, 'create_datetime')
   const modified = isAbsent(source, 'modify_datetime') ? created : moment(source, 'modify_datetime')
-  const found = [optionalText(source, 'incident_title'), optionalText(source, 'incident_details')] as const
+  const { description: written, addenda } = splitDetails(optionalText(source, 'incident_details'))
+  const found = [optionalText(source, 'incident_title'), written] as const
   const people = [
     optionalText(source, 'staff_username'),
     optionalText(source, 'modify_user_id') ?? optionalText(source, 'create_user_id'),
@@ -59,11 +63,7 @@ function incidentCase(source: Cells): EntityRow[] {
   return [
     upsert('Report', {
       id,
-      reference: source.reference,
-      source: 'NOMIS',
-      systemOfRecord: 'NOMIS',
-      sourceTable: 'nomis.incident_cases',
-      sourceKey,
+      ...common,
       createdIn: 'NOMIS',
       type,
       typeFamily: family,
@@ -73,8 +73,8 @@ function incidentCase(source: Cells): EntityRow[] {
       ignoreDownstream,
       completed,
       location: optionalText(source, 'agy_loc_id'),
-      incidentDateAndTime: incident.instant,
-      incidentDateAndTimeLocal: incident.local,
+      incidentDateAndTime: happened.instant,
+      incidentDateAndTimeLocal: happened.local,
       reportedAt: reported.instant,
       reportedAtLocal: reported.local,
       reportedBy,
@@ -97,12 +97,8 @@ function incidentCase(source: Cells): EntityRow[] {
     }),
     // NOMIS keeps no history of statuses: the present one, as if the reporter had set it when reporting.
     upsert('StatusChange', {
-      id: rowId('nomis.incident_cases', `${sourceKey}/status`),
-      reference: source.reference,
-      source: 'NOMIS',
-      systemOfRecord: 'NOMIS',
-      sourceTable: 'nomis.incident_cases',
-      sourceKey,
+      id: rowId('nomis.incident_cases', `${common.sourceKey}/status`),
+      ...common,
       reportId: id,
       status,
       statusRaw,
@@ -111,6 +107,21 @@ function incidentCase(source: Cells): EntityRow[] {
       changedBy: reportedBy,
       synthetic: true,
     }),
+    ...addenda.map((addendum, sequence) =>
+      upsert('DescriptionAddendum', {
+        id: rowId('nomis.incident_cases', `${common.sourceKey}/addendum/${sequence}`),
+        ...common,
+        reportId: id,
+        sequence,
+        text: addendum.text,
+        createdAt: addendum.created.instant,
+        createdAtLocal: addendum.created.local,
+        // The details name the person, not the account.
+        createdBy: null,
+        firstName: addendum.firstName,
+        lastName: addendum.lastName,
+      }),
+    ),
   ]
 }
 
@@ -121,7 +132,7 @@ function party(source: Cells): EntityRow[] {
 
 function prisoner(source: Cells): EntityRow {
   return upsert('PrisonerInvolvement', {
-    ...child(source, 'nomis.incident_case_parties', PARTY),
+    ...nomisChild(source, 'nomis.incident_case_parties', PARTY),
     reportId: reportId(source),
     sequence: integer(source, 'party_seq'),
     prisonerNumber: optionalText(source, 'offender_no'),
@@ -137,7 +148,7 @@ function prisoner(source: Cells): EntityRow {
 
 function staff(source: Cells): EntityRow {
   return upsert('StaffInvolvement', {
-    ...child(source, 'nomis.incident_case_parties', PARTY),
+    ...nomisChild(source, 'nomis.incident_case_parties', PARTY),
     reportId: reportId(source),
     sequence: integer(source, 'party_seq'),
     staffUsername: username(optionalText(source, 'staff_username')),
@@ -149,57 +160,44 @@ function staff(source: Cells): EntityRow {
   })
 }
 
-function question(source: Cells): EntityRow[] {
-  const words = optionalText(source, 'question')
+/** One row for each change of type. */
+function typeChange(source: Cells): EntityRow[] {
+  const { type, family } = decoded(source, 'type', NOMIS_CODES.types)
+  const changed = moment(source, 'change_date')
   return [
-    upsert('Question', {
-      ...child(source, 'nomis.incident_case_questions', QUESTION),
+    upsert('TypeChange', {
+      ...nomisChild(source, 'nomis.incident_questionnaire_hty', HISTORY),
       reportId: reportId(source),
-      sequence: integer(source, 'question_seq'),
-      code: text(source, 'questionnaire_que_id'),
-      question: words,
-      // NOMIS has one text for machine and people.
-      label: words,
-      additionalInformation: null,
+      type,
+      typeFamily: family,
+      typeRaw: text(source, 'type'),
+      questionSetId: optionalText(source, 'questionnaire_id'),
+      changedAt: changed.instant,
+      changedAtLocal: changed.local,
+      changedBy: username(optionalText(source, 'staff_username')),
     }),
   ]
 }
 
-function response(source: Cells): EntityRow[] {
-  const words = optionalText(source, 'answer')
-  // The synchronisation replaced this by the report's time, which only its own row knows.
-  const recorded = isAbsent(source, 'create_datetime') ? null : moment(source, 'create_datetime')
+function requirement(source: Cells): EntityRow[] {
+  const recorded = moment(source, 'record_date')
   return [
-    upsert('Response', {
-      ...child(source, 'nomis.incident_case_responses', RESPONSE),
-      questionId: rowId('nomis.incident_case_questions', key(source, QUESTION)),
-      sequence: integer(source, 'response_seq'),
-      // A response without an answer stays, though the synchronisation dropped it: its date and comment were recorded,
-      // and an incident of 2004 shows what was recorded.
-      code: optionalText(source, 'questionnaire_ans_id'),
-      response: words,
-      label: words,
-      responseDate: optionalDate(source, 'response_date'),
-      additionalInformation: details(optionalText(source, 'response_comment_text')),
-      recordedBy: username(optionalText(source, 'recorded_by')),
-      recordedAt: recorded?.instant ?? null,
-      recordedAtLocal: recorded?.local ?? null,
+    upsert('CorrectionRequest', {
+      ...nomisChild(source, 'nomis.incident_case_requirements', REQUIREMENT),
+      reportId: reportId(source),
+      sequence: integer(source, 'requirement_seq'),
+      descriptionOfChange: details(optionalText(source, 'comment_text')),
+      correctionRequestedAt: recorded.instant,
+      correctionRequestedAtLocal: recorded.local,
+      correctionRequestedBy: username(optionalText(source, 'recorded_by')),
+      location: optionalText(source, 'agy_loc_id'),
+      userAction: null,
+      originalReportReference: null,
+      userType: null,
     }),
   ]
 }
 
 function reportId(source: Cells): string {
-  return rowId('nomis.incident_cases', key(source, CASE))
-}
-
-function child(source: Cells, table: string, columns: readonly string[]) {
-  const sourceKey = key(source, columns)
-  return {
-    id: rowId(table, sourceKey),
-    reference: source.reference,
-    source: 'NOMIS',
-    systemOfRecord: 'NOMIS',
-    sourceTable: table,
-    sourceKey,
-  }
+  return nomisReportId(text(source, 'incident_case_id'))
 }

@@ -8,8 +8,8 @@ export interface Rule {
   readonly table: string
   /** The primary key's columns in key order: what the ids of the unified rows are made of. */
   readonly key: readonly string[]
-  /** A column whose absence decides the entity; null where the table makes the same entities of every row. */
-  readonly splitBy: string | null
+  /** The column that decides which rows are made beside the key; null where every row makes the same ones. */
+  readonly shapedBy: string | null
   /** The unified rows of one source row, as upserts. */
   map(source: Cells): EntityRow[]
 }

@@ -1,15 +1,23 @@
 /** What a Change means in the unified model: total, pure, one row at a time. */
-import { image, tableName, type Change, type Row, type RowChange } from '../core/change.ts'
+import { tableName, type Change, type Row, type RowChange } from '../core/change.ts'
 import { PipelineError } from '../core/error.ts'
 import type { Absence, EntityRow, IncidentChange } from '../core/incident.ts'
-import { cells } from './cells.ts'
+import { DPS_QUESTION_RULES } from './dps-questions.ts'
 import { DPS_RULES } from './dps.ts'
+import { NOMIS_QUESTION_RULES } from './nomis-questions.ts'
 import { isCopyOfDps, NOMIS_RULES } from './nomis.ts'
+import { REFERENCE_RULES } from './reference.ts'
 import type { Rule } from './rule.ts'
 
 export { RULES_VERSION } from '../core/incident.ts'
 
-const RULES: readonly Rule[] = [...DPS_RULES, ...NOMIS_RULES]
+const RULES: readonly Rule[] = [
+  ...DPS_RULES,
+  ...DPS_QUESTION_RULES,
+  ...NOMIS_RULES,
+  ...NOMIS_QUESTION_RULES,
+  ...REFERENCE_RULES,
+]
 
 /** The source tables, as `schema.table`, whose rows are in the unified model. */
 export const UNIFIED_TABLES: readonly string[] = RULES.map((rule) => rule.table)
@@ -27,7 +35,7 @@ export function unify(change: Change): IncidentChange {
   if (change.op === 'm') return outcome(change, NONE, null, null)
   const rule = ruleByTable.get(tableName(change.table))
   if (rule === undefined) return outcome(change, NONE, null, 'not-unified')
-  if (change.table.schema === 'nomis' && isCopyOfDps(image(change))) return outcome(change, NONE, null, 'copy-of-dps')
+  if (isCopyOfDps(change)) return outcome(change, NONE, null, 'copy-of-dps')
   if (change.after === null) return outcome(change, deletes(mapped(rule, change, change.before).rows), null, null)
 
   const { rows, refusal } = mapped(rule, change, change.after)
@@ -44,20 +52,18 @@ interface Mapped {
 function mapped(rule: Rule, change: RowChange, row: Row | null): Mapped {
   if (row === null) return { rows: NONE, refusal: null }
   try {
-    return { rows: rule.map(cells(change, row)), refusal: null }
+    return { rows: rule.map({ row, change }), refusal: null }
   } catch (error) {
     if (error instanceof PipelineError) return { rows: NONE, refusal: error }
     throw error
   }
 }
 
-/** Whether an update can have taken rows away: ids are made of the key, entities of what splits the table. */
-function mayMoveIds(rule: Rule, before: Row | null, after: Row): boolean {
+/** Whether an update can have taken rows away: ids are made of the key, and one column may decide the rest. */
+function mayMoveIds({ key, shapedBy }: Rule, before: Row | null, after: Row): boolean {
   if (before === null) return false
-  if (rule.splitBy !== null && ((before[rule.splitBy] ?? null) === null) !== ((after[rule.splitBy] ?? null) === null)) {
-    return true
-  }
-  return rule.key.some((column) => before[column] !== after[column])
+  if (shapedBy !== null && (before[shapedBy] ?? null) !== (after[shapedBy] ?? null)) return true
+  return key.some((column) => before[column] !== after[column])
 }
 
 function sameRow(a: EntityRow, b: EntityRow): boolean {

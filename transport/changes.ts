@@ -10,13 +10,21 @@ import type { Received, ReadOptions } from './topic.ts'
 /** A transaction that is larger is handed on in pieces. */
 const TRANSACTION_BYTES = 32 << 20
 
+export interface ChangeFeed {
+  readonly feed: Feed<Change>
+  /** How often partitions have been assigned: what was read before the last time comes again. */
+  assignments(): number
+}
+
 /** `open` is `topic.read`, or a processor's: told the callback by which each assignment resets what is held. */
 export function changeFeed(
   open: (assigned: NonNullable<ReadOptions['assigned']>) => Feed<Received>,
   decoder: RawDecoder,
-): Feed<Change> {
+): ChangeFeed {
+  let assignments = 0
   let restart = (_partition: number, _height: ReturnType<typeof heightOf>): void => {}
   const records = open((places, partitions) => {
+    assignments += 1
     for (const partition of partitions) restart(partition, heightOf(places, partition))
   })
   const whole = wholeTransactions(
@@ -24,7 +32,7 @@ export function changeFeed(
     TRANSACTION_BYTES,
   )
   restart = whole.restart
-  return whole.feed
+  return { feed: whole.feed, assignments: () => assignments }
 }
 
 function heightOf(places: Places, partition: number) {

@@ -76,7 +76,8 @@ interface Pending {
 
 /**
  * Sends a round and resolves when all of it is durable. What a leader has taken is not sent again; what it may have
- * taken is sent again with the same sequence number, by which the broker knows it. After a rejection nothing more may
+ * taken is sent again with the same sequence number, by which the broker knows it (while the partition's newest record
+ * of this producer is not older than a day: `producer.id.expiration.ms`). After a rejection nothing more may
  * be sent under this state: whether the records are there is not known.
  */
 export async function sendRound(

@@ -52,6 +52,19 @@ export function passes(error: unknown): boolean {
   return cause.name.startsWith('KafkaJS') && 'retriable' in cause && cause.retriable === true
 }
 
+/** The error passes by itself, and what was sent has certainly not been written. */
+export function wasRefused(error: unknown): boolean {
+  const cause = root(error)
+  return REFUSALS.has(typeOf(cause)) || (cause instanceof Error && cause.name === 'KafkaJSBrokerNotFound')
+}
+
+const REFUSALS = new Set([
+  'LEADER_NOT_AVAILABLE',
+  'NOT_ENOUGH_REPLICAS',
+  'NOT_LEADER_FOR_PARTITION',
+  'UNKNOWN_TOPIC_OR_PARTITION',
+])
+
 /** The protocol's name of the error; '' when it is none of the protocol's. */
 export function typeOf(error: unknown): string {
   const cause = root(error)

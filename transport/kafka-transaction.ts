@@ -1,6 +1,6 @@
 /** Transactions of one transactional id: records and the group's next offset, together or not at all. */
 import { cutRounds, sendRound, type ProducerState } from './kafka-producer.ts'
-import { retrying, typeOf, type Patience } from './kafka-retry.ts'
+import { retrying, typeOf, wasRefused, type Patience } from './kafka-retry.ts'
 import { hangUp, type Broker, type Client, type Cluster } from './kafkajs.ts'
 import type { Place } from '../core/place.ts'
 import type { Message } from './topic.ts'
@@ -52,7 +52,12 @@ export function transactions(options: TransactionsOptions): Transactions {
     for (const each of fresh) known.add(each)
   }
 
-  async function send(outputs: ReadonlyMap<string, readonly Message[]>, patience: Patience): Promise<void> {
+  /**
+   * What may have been written is not sent again: a broker that restarts forgets a producer whose newest record is older
+   * than a day, and would take it twice. The transaction is given up instead.
+   */
+  async function send(outputs: ReadonlyMap<string, readonly Message[]>, given: Patience): Promise<void> {
+    const patience = { ...given, retries: wasRefused }
     for (const [name, messages] of outputs) {
       for (const round of cutRounds(name, messages, options.maxMessageBytes(name)))
         await sendRound(cluster, state!, round, patience)

@@ -6,6 +6,7 @@ import { ENTITIES, type Entity } from '../../core/incident.ts'
 import { ENTITY_DEFINITIONS, type Kind } from '../entity.ts'
 import { CLEARANCES, OUTPUTS, type Treatment } from './clearance.ts'
 import { columnKind } from './columns.ts'
+import { REFERENCE_CODE } from './lineage-codes.ts'
 
 type Fields = Readonly<Record<string, readonly string[]>>
 
@@ -108,42 +109,46 @@ export const LINEAGE: Readonly<Record<Entity, Fields>> = {
   Question: {
     ...identity(
       'public.question.id',
-      'nomis.incident_case_questions.incident_case_id',
-      'nomis.incident_case_questions.question_seq',
+      'public.historical_question.id',
+      ...columns('nomis.incident_case_questions', 'incident_case_id', 'question_seq'),
+      ...columns('nomis.incident_que_question_hty', 'incident_questionnaire_id', 'question_seq'),
     ),
     systemOfRecord: [],
     reportId: ['public.question.report_id', 'nomis.incident_case_questions.incident_case_id'],
-    sequence: ['public.question.sequence', 'nomis.incident_case_questions.question_seq'],
-    code: ['public.question.code', 'nomis.incident_case_questions.questionnaire_que_id'],
-    question: ['public.question.question', 'nomis.incident_case_questions.question'],
-    label: ['public.question.label', 'nomis.incident_case_questions.question'],
-    additionalInformation: ['public.question.additional_information'],
+    sequence: [...dpsQuestions('sequence'), ...nomisQuestions('question_seq')],
+    code: [...dpsQuestions('code'), ...nomisQuestions('questionnaire_que_id')],
+    question: [...dpsQuestions('question'), ...nomisQuestions('question')],
+    label: [...dpsQuestions('label'), ...nomisQuestions('question')],
+    additionalInformation: dpsQuestions('additional_information'),
+    typeChangeId: [
+      'public.historical_question.history_id',
+      'nomis.incident_que_question_hty.incident_questionnaire_id',
+    ],
   },
   Response: {
     ...identity(
       'public.response.id',
-      'nomis.incident_case_responses.incident_case_id',
-      'nomis.incident_case_responses.question_seq',
-      'nomis.incident_case_responses.response_seq',
+      'public.historical_response.id',
+      ...columns('nomis.incident_case_responses', 'incident_case_id', 'question_seq', 'response_seq'),
+      ...columns('nomis.incident_que_response_hty', 'incident_questionnaire_id', 'question_seq', 'response_seq'),
     ),
     systemOfRecord: [],
     questionId: [
       'public.response.question_id',
-      'nomis.incident_case_responses.incident_case_id',
-      'nomis.incident_case_responses.question_seq',
+      'public.historical_response.historical_question_id',
+      ...columns('nomis.incident_case_responses', 'incident_case_id', 'question_seq'),
+      ...columns('nomis.incident_que_response_hty', 'incident_questionnaire_id', 'question_seq'),
     ],
-    sequence: ['public.response.sequence', 'nomis.incident_case_responses.response_seq'],
-    code: ['public.response.code', 'nomis.incident_case_responses.questionnaire_ans_id'],
-    response: ['public.response.response', 'nomis.incident_case_responses.answer'],
-    label: ['public.response.label', 'nomis.incident_case_responses.answer'],
-    responseDate: ['public.response.response_date', 'nomis.incident_case_responses.response_date'],
-    additionalInformation: [
-      'public.response.additional_information',
-      'nomis.incident_case_responses.response_comment_text',
-    ],
-    recordedBy: ['public.response.recorded_by', 'nomis.incident_case_responses.recorded_by'],
-    recordedAt: ['public.response.recorded_at', 'nomis.incident_case_responses.create_datetime'],
-    recordedAtLocal: ['public.response.recorded_at', 'nomis.incident_case_responses.create_datetime'],
+    sequence: [...dpsResponses('sequence'), ...nomisResponses('response_seq')],
+    code: [...dpsResponses('code'), ...nomisResponses('questionnaire_ans_id')],
+    response: [...dpsResponses('response'), ...nomisResponses('answer')],
+    label: [...dpsResponses('label'), ...nomisResponses('answer')],
+    responseDate: [...dpsResponses('response_date'), ...nomisResponses('response_date')],
+    additionalInformation: [...dpsResponses('additional_information'), ...nomisResponses('response_comment_text')],
+    recordedBy: [...dpsResponses('recorded_by'), ...nomisResponses('recorded_by')],
+    recordedAt: [...dpsResponses('recorded_at'), ...nomisResponses('create_datetime')],
+    recordedAtLocal: [...dpsResponses('recorded_at'), ...nomisResponses('create_datetime')],
+    ofEarlierType: [],
   },
   StatusChange: {
     ...identity('public.status_history.id', 'nomis.incident_cases.incident_case_id'),
@@ -164,11 +169,57 @@ export const LINEAGE: Readonly<Record<Entity, Fields>> = {
     changedBy: ['public.status_history.changed_by', 'nomis.incident_cases.staff_username'],
     synthetic: [],
   },
+  TypeChange: {
+    ...identity('public.history.id', 'nomis.incident_questionnaire_hty.incident_questionnaire_id'),
+    systemOfRecord: [],
+    reportId: ['public.history.report_id', 'nomis.incident_questionnaire_hty.incident_case_id'],
+    type: ['public.history.type', 'nomis.incident_questionnaire_hty.type'],
+    typeFamily: ['public.history.type', 'nomis.incident_questionnaire_hty.type'],
+    typeRaw: ['public.history.type', 'nomis.incident_questionnaire_hty.type'],
+    questionSetId: ['nomis.incident_questionnaire_hty.questionnaire_id'],
+    changedAt: ['public.history.changed_at', 'nomis.incident_questionnaire_hty.change_date'],
+    changedAtLocal: ['public.history.changed_at', 'nomis.incident_questionnaire_hty.change_date'],
+    changedBy: ['public.history.changed_by', 'nomis.incident_questionnaire_hty.staff_username'],
+  },
+  CorrectionRequest: {
+    ...identity('public.correction_request.id', ...requirement('incident_case_id', 'requirement_seq')),
+    systemOfRecord: [],
+    reportId: ['public.correction_request.report_id', ...requirement('incident_case_id')],
+    sequence: ['public.correction_request.sequence', ...requirement('requirement_seq')],
+    descriptionOfChange: ['public.correction_request.description_of_change', ...requirement('comment_text')],
+    correctionRequestedAt: ['public.correction_request.correction_requested_at', ...requirement('record_date')],
+    correctionRequestedAtLocal: ['public.correction_request.correction_requested_at', ...requirement('record_date')],
+    correctionRequestedBy: ['public.correction_request.correction_requested_by', ...requirement('recorded_by')],
+    location: ['public.correction_request.location', ...requirement('agy_loc_id')],
+    userAction: ['public.correction_request.user_action'],
+    originalReportReference: ['public.correction_request.original_report_reference'],
+    userType: ['public.correction_request.user_type'],
+  },
+  DescriptionAddendum: {
+    ...identity('public.description_addendum.id', 'nomis.incident_cases.incident_case_id'),
+    id: ['public.description_addendum.id', ...columns('nomis.incident_cases', 'incident_case_id', 'incident_details')],
+    systemOfRecord: [],
+    reportId: ['public.description_addendum.report_id', 'nomis.incident_cases.incident_case_id'],
+    sequence: ['public.description_addendum.sequence', 'nomis.incident_cases.incident_details'],
+    text: ['public.description_addendum.text', 'nomis.incident_cases.incident_details'],
+    createdAt: ['public.description_addendum.created_at', 'nomis.incident_cases.incident_details'],
+    createdAtLocal: ['public.description_addendum.created_at', 'nomis.incident_cases.incident_details'],
+    createdBy: ['public.description_addendum.created_by'],
+    firstName: ['public.description_addendum.first_name', 'nomis.incident_cases.incident_details'],
+    lastName: ['public.description_addendum.last_name', 'nomis.incident_cases.incident_details'],
+  },
+  ReferenceCode: REFERENCE_CODE,
 }
 
 /** Fields that are less protected than what they are made of, each with the reason why that is safe. */
 export const DECLASSIFIED: Readonly<Partial<Record<Entity, Readonly<Record<string, string>>>>> = {
   Report: { placeholders: 'One bit that says only that a fixed word stood in for an absent value.' },
+  DescriptionAddendum: {
+    id: 'Of the details it holds only how many additions there are.',
+    sequence: 'Of the details it holds only how many additions there are.',
+    createdAt: 'Only what stands in the details as date and time, in a fixed form, gets here.',
+    createdAtLocal: 'Only what stands in the details as date and time, in a fixed form, gets here.',
+  },
 }
 
 /** From the least protected on. */
@@ -215,6 +266,31 @@ function identity(...key: readonly string[]): Fields {
   }
 }
 
-function party(...columns: readonly string[]): string[] {
-  return columns.map((column) => `nomis.incident_case_parties.${column}`)
+function party(...names: readonly string[]): string[] {
+  return columns('nomis.incident_case_parties', ...names)
+}
+
+function requirement(...names: readonly string[]): string[] {
+  return columns('nomis.incident_case_requirements', ...names)
+}
+
+function columns(table: string, ...names: readonly string[]): string[] {
+  return names.map((name) => `${table}.${name}`)
+}
+
+/** The same column of the present type's questions and of the earlier ones'. */
+function dpsQuestions(column: string): string[] {
+  return [`public.question.${column}`, `public.historical_question.${column}`]
+}
+
+function nomisQuestions(column: string): string[] {
+  return [`nomis.incident_case_questions.${column}`, `nomis.incident_que_question_hty.${column}`]
+}
+
+function dpsResponses(column: string): string[] {
+  return [`public.response.${column}`, `public.historical_response.${column}`]
+}
+
+function nomisResponses(column: string): string[] {
+  return [`nomis.incident_case_responses.${column}`, `nomis.incident_que_response_hty.${column}`]
 }

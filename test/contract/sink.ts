@@ -49,6 +49,8 @@ export function sinkContract(name: string, open: () => Promise<OpenSink>): void 
       const report = rows.dpsReport(1, { reportedAt: '0962-03-04T05:06:07.000001Z', duplicatedReportId: rows.uuid(7) })
       const legacy = rows.nomisReport(247_314, { title: '\\N', description: '' })
       const question = rows.question(2_147_483_647, report)
+      const change = rows.typeChange(1, report)
+      const earlier = rows.earlierQuestion(1, change)
       const made = [
         report,
         legacy,
@@ -57,6 +59,13 @@ export function sinkContract(name: string, open: () => Promise<OpenSink>): void 
         question,
         rows.response(0, question),
         rows.statusChange(1, report),
+        change,
+        earlier,
+        rows.earlierResponse(0, earlier),
+        rows.correctionRequest(1, report),
+        rows.descriptionAddendum(0, legacy, { createdBy: null, text: 'tab\tand 🚨' }),
+        rows.referenceCode('ASSAULT_5'),
+        rows.referenceCode('1001', { ...NOMIS_CODE, expiryDate: '2015-01-01', score: -1, unifiedCode: 'DRUGS_1' }),
       ]
       await write(...made.map((row) => topic.change({}, row)))
       for (const row of made) expect([row.entity, await held(row)]).toEqual([row.entity, projected(row)])
@@ -182,6 +191,15 @@ export function sinkContract(name: string, open: () => Promise<OpenSink>): void 
       )
     })
   })
+}
+
+const NOMIS_CODE = {
+  id: rows.uuid(1001),
+  source: 'NOMIS',
+  systemOfRecord: 'NOMIS',
+  sourceTable: 'nomis.questionnaires',
+  sourceKey: '1001',
+  domain: 'nomis.questionnaire',
 }
 
 type Given = Omit<ChangeOptions, 'offset' | 'lsn'> & { readonly lsn?: number }

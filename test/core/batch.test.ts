@@ -125,3 +125,20 @@ test('whatever the sizes and the pace of the sink, items come once and in order'
     { numRuns: 100 },
   )
 })
+
+test('what waits when the upstream goes back is left out and not acknowledged', async () => {
+  const source = handFed<number>()
+  let epoch = 1
+  const feed = batch(source.feed, { ageMs: 0, bytes: 1000, size, epoch: () => epoch })[Symbol.asyncIterator]()
+  source.give('one', 1)
+  expect((await next(feed)).items).toEqual([1])
+  source.give('two', 2)
+  await settle()
+  epoch = 2
+  source.give('two again', 2, 3)
+  await settle()
+  const group = await next(feed)
+  expect(group.items).toEqual([2, 3])
+  await group.ack()
+  expect(source.acked).toEqual(['two again'])
+})

@@ -1,5 +1,6 @@
 /** Kafka and a schema registry as processes of this machine, from Maven and Python packages. */
-import { execFile, spawn, type ChildProcess } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { randomBytes } from 'node:crypto'
 import { cp, mkdir, mkdtemp, open, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { existsSync } from 'node:fs'
@@ -45,7 +46,6 @@ export interface BrokerSettings {
 export interface Server {
   /** Like a power cut. */
   kill(): Promise<void>
-  stop(): Promise<void>
 }
 
 /** Starts a node that is broker and controller, new or with what its directory holds. */
@@ -173,34 +173,27 @@ interface JavaOptions {
   ready(): Promise<boolean>
 }
 
+/** Runs a command that is killed when standard input ends: so it does not outlive this process, however that ends. */
+const LEASHED = 'exec 3<&0; "$@" 3<&- </dev/null & { read -r _ <&3; kill -9 $!; } 2>/dev/null & wait %1'
+
 async function startJava({ java, words, log, ready }: JavaOptions): Promise<Server> {
   const out = await open(log, 'w')
-  const child = spawn(java, words, { stdio: ['ignore', out.fd, out.fd] })
+  const child = spawn('bash', ['-c', LEASHED, 'bash', java, ...words], { stdio: ['pipe', out.fd, out.fd] })
   await out.close()
-  const killed = (): void => void child.kill('SIGKILL')
-  process.once('exit', killed)
-  child.once('exit', () => process.off('exit', killed))
+  const kill = async (): Promise<void> => {
+    const gone = child.exitCode === null && child.signalCode === null ? once(child, 'exit') : null
+    child.stdin!.end()
+    await gone
+  }
   const end = performance.now() + START_MS
   while (!(await ready().catch(() => false))) {
     if (child.exitCode !== null || performance.now() > end) {
-      killed()
+      await kill()
       throw new Error(`${words.at(-1)} did not start:\n${(await readFile(log, 'utf8')).slice(-2000)}`)
     }
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
-  return { kill: () => endOf(child, 'SIGKILL'), stop: () => endOf(child, 'SIGTERM') }
-}
-
-function endOf(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
-  return new Promise((resolve) => {
-    if (child.exitCode !== null || child.signalCode !== null) return resolve()
-    const late = setTimeout(() => child.kill('SIGKILL'), 15_000)
-    child.once('exit', () => {
-      clearTimeout(late)
-      resolve()
-    })
-    child.kill(signal)
-  })
+  return { kill }
 }
 
 function cacheDirectory(): string {

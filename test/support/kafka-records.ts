@@ -21,7 +21,7 @@ export function numbered(from: number, to: number, partitions = 3, padding = 0):
     partition: (from + i) % partitions,
     key: Buffer.from(`key-${from + i}`),
     value: Buffer.concat([Buffer.from(`${from + i} `), randomBytes(padding)]),
-    timestampMs: 1_700_000_000_000 + i,
+    timestampMs: Date.now(), // a broker that restarts forgets producers whose newest record is older than a day
   }))
 }
 

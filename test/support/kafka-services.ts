@@ -98,15 +98,14 @@ async function startProcesses(): Promise<StartedServices> {
   }
 }
 
-interface Stoppable {
-  stop(): Promise<void>
-}
+type Stoppable = { stop(): Promise<void> } | { kill(): Promise<void> }
 
 /** Both, or neither is left running. */
 async function together<A extends Stoppable, B extends Stoppable>(a: Promise<A>, b: Promise<B>): Promise<[A, B]> {
   const started = await Promise.allSettled([a, b])
   if (started[0].status === 'fulfilled' && started[1].status === 'fulfilled')
     return [started[0].value, started[1].value]
-  for (const each of started) if (each.status === 'fulfilled') await each.value.stop()
+  for (const each of started)
+    if (each.status === 'fulfilled') await ('stop' in each.value ? each.value.stop() : each.value.kill())
   throw started.find((each) => each.status === 'rejected')!.reason
 }

@@ -119,7 +119,7 @@ export function staff(n: number, of: EntityRow<'Report'>, given: Given<'StaffInv
   })
 }
 
-export function question(n: number, of: EntityRow<'Report'>, given: Given<'Question'> = {}) {
+export function question(n: number, of: EntityRow<'Report' | 'TypeChange'>, given: Given<'Question'> = {}) {
   return row('Question', {
     ...child('question', 'incident_case_questions', n, of),
     reportId: of.id,
@@ -128,6 +128,7 @@ export function question(n: number, of: EntityRow<'Report'>, given: Given<'Quest
     question: 'WAS THIS A SEXUAL ASSAULT',
     label: 'Was this a sexual assault?',
     additionalInformation: null,
+    typeChangeId: null,
     ...given,
   })
 }
@@ -145,6 +146,104 @@ export function response(n: number, to: EntityRow<'Question'>, given: Given<'Res
     recordedBy: 'REPORTER1',
     recordedAt: '2024-07-01T12:00:00.000000Z',
     recordedAtLocal: '2024-07-01T13:00:00.000000',
+    ofEarlierType: false,
+    ...given,
+  })
+}
+
+/** A question that was asked while the report had the type before this change. */
+export function earlierQuestion(n: number, of: EntityRow<'TypeChange'>, given: Given<'Question'> = {}) {
+  return question(n, of, {
+    ...child('historical_question', 'incident_que_question_hty', n, of),
+    reportId: null,
+    typeChangeId: of.id,
+    ...given,
+  })
+}
+
+export function earlierResponse(n: number, to: EntityRow<'Question'>, given: Given<'Response'> = {}) {
+  return response(n, to, {
+    ...child('historical_response', 'incident_que_response_hty', n, to),
+    ofEarlierType: true,
+    ...given,
+  })
+}
+
+export function typeChange(n: number, of: EntityRow<'Report'>, given: Given<'TypeChange'> = {}) {
+  return row('TypeChange', {
+    ...child('history', 'incident_questionnaire_hty', n, of),
+    reportId: of.id,
+    type: 'DISORDER_2',
+    typeFamily: 'DISORDER',
+    typeRaw: 'DISORDER_2',
+    questionSetId: null,
+    changedAt: '2024-07-01T12:30:00.000000Z',
+    changedAtLocal: '2024-07-01T13:30:00.000000',
+    changedBy: 'EDITOR1',
+    ...given,
+  })
+}
+
+export function correctionRequest(n: number, of: EntityRow<'Report'>, given: Given<'CorrectionRequest'> = {}) {
+  return row('CorrectionRequest', {
+    ...child('correction_request', 'incident_case_requirements', n, of),
+    reportId: of.id,
+    sequence: n,
+    descriptionOfChange: 'Say who called healthcare.',
+    correctionRequestedAt: '2024-07-02T08:00:00.000000Z',
+    correctionRequestedAtLocal: '2024-07-02T09:00:00.000000',
+    correctionRequestedBy: 'WARDEN1',
+    location: 'LEI',
+    userAction: 'REQUEST_CORRECTION',
+    originalReportReference: null,
+    userType: 'DATA_WARDEN',
+    ...given,
+  })
+}
+
+export function descriptionAddendum(n: number, of: EntityRow<'Report'>, given: Given<'DescriptionAddendum'> = {}) {
+  return row('DescriptionAddendum', {
+    ...child('description_addendum', 'incident_cases', n, of),
+    reportId: of.id,
+    sequence: n,
+    text: 'Healthcare was called by radio.',
+    createdAt: '2024-07-02T10:15:00.000000Z',
+    createdAtLocal: '2024-07-02T11:15:00.000000',
+    createdBy: 'OFFICER1',
+    firstName: 'Bo',
+    lastName: 'Officer',
+    ...given,
+  })
+}
+
+/** A code that belongs to no incident. */
+export function referenceCode(code: string, given: Given<'ReferenceCode'> = {}) {
+  return row('ReferenceCode', {
+    id: rowId('public.constant_type', code),
+    source: 'DPS',
+    systemOfRecord: 'DPS',
+    sourceTable: 'public.constant_type',
+    sourceKey: code,
+    domain: 'type',
+    code,
+    parentCode: 'ASSAULT',
+    unifiedCode: null,
+    typeRaw: null,
+    category: null,
+    description: 'Assault',
+    definition: null,
+    sequence: 5,
+    active: true,
+    expiryDate: null,
+    ignoreDownstream: null,
+    standardUser: null,
+    enhancedUser: null,
+    multipleAnswers: null,
+    nextCode: null,
+    dateRequired: null,
+    commentRequired: null,
+    score: null,
+    singleRole: null,
     ...given,
   })
 }
@@ -194,7 +293,11 @@ export interface ChangeOptions {
 /** The change of the one source row that these rows are made of; a refused one's row is named by `rows` too. */
 export function changeOf(options: ChangeOptions, ...rows: readonly EntityRow[]): IncidentChange {
   const { lsn, offset, op = 'c', last = true, partition = 0, refusal = null } = options
-  const { sourceTable, sourceKey, reference } = rows[0]!.value as Entities['Report']
+  const {
+    sourceTable,
+    sourceKey,
+    reference = null,
+  } = rows[0]!.value as Partial<Entities['Report']> & Pick<Entities['Report'], 'sourceTable' | 'sourceKey'>
   const [schema = '', name = ''] = sourceTable.split('.')
   const image = { key: sourceKey }
   const change: RowChange = {

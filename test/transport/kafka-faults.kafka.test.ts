@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { expect, test } from 'vitest'
+import { BEGINNING } from '../../core/position.ts'
 import type { Topic } from '../../transport/topic.ts'
 import {
   dealt,
@@ -95,6 +96,49 @@ describeOwnBroker('a broker that dies and comes back', () => {
     await transport.close()
     await own.stop()
   }, 120_000)
+})
+
+describeOwnBroker('a broker that dies under a processor', () => {
+  test('costs time, and every output is there once and in order, however old its records are', async () => {
+    const own = await ownBroker()
+    const transport = await testTransport(own.brokers, { commitMs: 20 })
+    const [source, target] = [await transport.topic(testSettings()), await transport.topic(testSettings())]
+    const count = 30_000
+    for (let i = 0; i < count; i += 300) await source.write(numbered(i, i + 300, 3, 250))
+    const stopping = new AbortController()
+    const options = { group: uniqueName('g'), signal: stopping.signal, aheadBytes: 50_000 }
+    let writes = 0
+    const running = (async () => {
+      const { feed, sink } = await transport.process(source, options)
+      for await (const { items } of feed) {
+        const outputs = [...Map.groupBy(items, ({ partition }) => partition)].map(([partition, records]) => ({
+          partition,
+          place: { next: records.at(-1)!.offset + 1, height: BEGINNING },
+          messages: records.map((each) => ({
+            topic: target.name,
+            message: { ...each, timestampMs: 1_700_000_000_000 },
+          })),
+        }))
+        await sink.write(outputs)
+        if (outputs.length > 0) writes += 1
+      }
+    })()
+    for (let i = 0; i < 2; i++) {
+      const before = writes
+      await until(() => writes > before + 5)
+      await own.kill(0)
+      await pause(1000)
+      await own.start(0)
+    }
+    const done = async () =>
+      (await transport.committed(options.group, source)).values().reduce((sum, { next }) => sum + next, 0)
+    await until(async () => (await done()) === count)
+    stopping.abort()
+    await running
+    expect(await everything(target)).toEqual(dealt(count))
+    await transport.close()
+    await own.stop()
+  }, 150_000)
 })
 
 describeOwnCluster('a cluster that loses leaders', () => {
