@@ -98,7 +98,7 @@ export async function capture(runtime: Runtime, signal: AbortSignal): Promise<vo
       publication: config.NAMESPACE,
       partitions: raw.partitions,
       stateDirectory: config.STATE_DIR,
-      tails: await readTails(raw, decoder),
+      tails: () => readTails(raw, decoder),
       history: () => readHistory(raw, decoder, `${config.NAMESPACE}.index`),
       warn: (sentence) => log.warn(sentence),
       ...(progress === undefined ? {} : { progress }),

@@ -5,7 +5,7 @@ import type pg from 'pg'
 import type { z } from 'zod'
 import { ErrorResponse, reportNotFound } from './errors.ts'
 import { answerFresh } from './freshness.ts'
-import { Reference, ReportId, ReportQuery, sortsBy } from './parameters.ts'
+import { DetailsQuery, Reference, ReportId, ReportQuery, sortsBy } from './parameters.ts'
 import { readPage, readReport, type WhichReport } from './queries.ts'
 import { ReportBasic, ReportPage, ReportWithDetails } from './shapes.ts'
 
@@ -37,32 +37,41 @@ export function incidentRoutes(server: FastifyInstance, database: pg.Pool): void
     (request, reply) => answerFresh(database, reply, (query) => reportPage(query, request.query)),
   )
 
-  for (const [by, params] of [
-    ['id', ReportId],
-    ['reference', Reference],
+  for (const [by, params, path] of [
+    ['id', ReportId, '/incident-reports/:id'],
+    ['reference', Reference, '/incident-reports/reference/:reference'],
   ] as const) {
-    for (const shape of ['basic', 'details'] as const) {
-      const path = by === 'id' ? '/incident-reports/:id' : '/incident-reports/reference/:reference'
-      server.get(
-        shape === 'basic' ? path : `${path}/with-details`,
-        {
-          schema: {
-            tags,
-            summary: `An incident report by its ${by}${shape === 'basic' ? '' : ', with all that belongs to it'}`,
-            params,
-            response: {
-              200: shape === 'basic' ? ReportBasic : ReportWithDetails,
-              400: ErrorResponse,
-              404: ErrorResponse,
-            },
-          },
+    const value = (given: unknown): string => (given as Record<string, string>)[by]!
+    const errors = { 400: ErrorResponse, 404: ErrorResponse }
+    server.get(
+      path,
+      {
+        schema: {
+          tags,
+          summary: `An incident report by its ${by}`,
+          params,
+          response: { 200: ReportBasic, ...errors },
         },
-        (request, reply) => {
-          const value = (request.params as Record<string, string>)[by]!
-          return answerReport(reply, { by, value, shape })
+      },
+      (request, reply) => answerReport(reply, { by, value: value(request.params), shape: 'basic' }),
+    )
+    server.get(
+      `${path}/with-details`,
+      {
+        schema: {
+          tags,
+          summary: `An incident report by its ${by}, with all that belongs to it`,
+          params,
+          querystring: DetailsQuery,
+          response: { 200: ReportWithDetails, ...errors },
         },
-      )
-    }
+      },
+      (request, reply) => {
+        const { includeHistory } = request.query as z.infer<typeof DetailsQuery>
+        const shape = includeHistory === 'true' ? 'detailsWithHistory' : 'details'
+        return answerReport(reply, { by, value: value(request.params), shape })
+      },
+    )
   }
 }
 

@@ -106,6 +106,14 @@ export const ReportQuery = z.object({
 
 export type ReportQuery = z.infer<typeof ReportQuery>
 
+const historyMessage = 'includeHistory must be true or false'
+
+export const DetailsQuery = z.object({
+  includeHistory: optional(z.enum(['true', 'false'], { error: historyMessage })).describe(
+    'Whether earlier types come with their questions; false unless given.',
+  ),
+})
+
 export const ReportId = z.object({ id: z.guid({ error: 'the id of a report is a UUID' }) })
 
 export const Reference = z.object({

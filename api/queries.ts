@@ -8,6 +8,7 @@ import { sortsBy, type ReportQuery, type SortBy } from './parameters.ts'
 const REPORTS = 'prisons.incidents_current_report r'
 const NO_DETAILS = `'NO DETAILS GIVEN'`
 const NO_USER = `'unknown'`
+const NO_AUTHOR = `'INCIDENT_REPORTING_API'`
 
 const BASIC = `
   r.id, r.reference AS "reportReference", r.type, r.incident_date_and_time_local AS "incidentDateAndTime",
@@ -46,20 +47,29 @@ const RESPONSES = array(
   `sequence, ${KEY_ORDER}`,
 )
 
-/** Two questions with one code are possible: their order is that of sequence, then key (domain 9.3). */
-const QUESTIONS = `
-  SELECT ${array(
-    `'code', q.code, 'question', coalesce(q.question, ''), 'label', coalesce(q.label, q.question, ''),
-     'sequence', q.place, 'responses', coalesce(a.responses, '[]'),
-     'additionalInformation', q.additional_information`,
-    'q.sequence, length(q.source_key), q.source_key',
-  )}
-  FROM ${ofReport('question', 1)} q
-  LEFT JOIN (
-    SELECT question_id, ${RESPONSES} AS responses
-    FROM (SELECT *, ${renumbered('question_id', 0)} FROM prisons.incidents_response
-          WHERE reference = r.reference) s
-    GROUP BY question_id) a ON a.question_id = q.id`
+/**
+ * The questions out of `asked`, a table with the place of each. Two questions with one code are possible: their order is
+ * that of sequence, then key (domain 9.3).
+ */
+function questions(asked: string): string {
+  return `
+    SELECT ${array(
+      `'code', q.code, 'question', coalesce(q.question, ''), 'label', coalesce(q.label, q.question, ''),
+       'sequence', q.place, 'responses', coalesce(a.responses, '[]'),
+       'additionalInformation', q.additional_information`,
+      'q.sequence, length(q.source_key), q.source_key',
+    )}
+    FROM ${asked} q
+    LEFT JOIN (
+      SELECT question_id, ${RESPONSES} AS responses
+      FROM (SELECT *, ${renumbered('question_id', 0)} FROM prisons.incidents_response
+            WHERE reference = r.reference) s
+      GROUP BY question_id) a ON a.question_id = q.id`
+}
+
+/** Those of an earlier type name the change that ended it, and not the report. */
+const EARLIER_QUESTIONS = `(SELECT *, ${renumbered('type_change_id', 1)} FROM prisons.incidents_question
+           WHERE reference = r.reference AND type_change_id = t.id)`
 
 const STATUSES = `
   SELECT ${array(
@@ -85,20 +95,54 @@ const PRISONERS = `
   )}
   FROM ${ofReport('prisoner_involvement', 0)} p`
 
-const DETAILS = `
+const ADDENDA = `
+  SELECT ${array(
+    `'sequence', place, 'createdBy', coalesce(created_by, ${NO_AUTHOR}), 'createdAt', created_at_local,
+     'firstName', coalesce(first_name, ''), 'lastName', coalesce(last_name, ''), 'text', text`,
+    `sequence, ${KEY_ORDER}`,
+  )}
+  FROM ${ofReport('description_addendum', 0)} d`
+
+const CORRECTIONS = `
+  SELECT ${array(
+    `'sequence', place, 'descriptionOfChange', coalesce(description_of_change, ${NO_DETAILS}),
+     'correctionRequestedBy', coalesce(correction_requested_by, ${NO_USER}),
+     'correctionRequestedAt', correction_requested_at_local, 'location', location, 'userAction', user_action,
+     'originalReportReference', original_report_reference, 'userType', user_type`,
+    `sequence, ${KEY_ORDER}`,
+  )}
+  FROM ${ofReport('correction_request', 0)} c`
+
+const TYPE_CHANGE = `'type', t.type, 'changedAt', t.changed_at_local, 'changedBy', coalesce(t.changed_by, ${NO_USER})`
+
+function typeChanges(object: string): string {
+  return `
+    SELECT ${array(object, 't.changed_at_local, length(t.source_key), t.source_key')}
+    FROM prisons.incidents_type_change t WHERE t.reference = r.reference AND t.report_id = r.id`
+}
+
+const HISTORY = typeChanges(
+  `${TYPE_CHANGE}, 'questions', (${questions(EARLIER_QUESTIONS)}),
+   'nomisType', CASE WHEN t.source = 'NOMIS' THEN t.type_raw END`,
+)
+
+const details = (history: string): string => `
   ${BASIC},
-  '[]'::json AS "descriptionAddendums", (${QUESTIONS}) AS questions, '[]'::json AS history,
-  (${STATUSES}) AS "historyOfStatuses", '[]'::json AS "incidentTypeHistory", (${STAFF}) AS "staffInvolved",
-  (${PRISONERS}) AS "prisonersInvolved", '[]'::json AS "correctionRequests",
+  (${ADDENDA}) AS "descriptionAddendums", (${questions(ofReport('question', 1))}) AS questions,
+  (${history}) AS history, (${STATUSES}) AS "historyOfStatuses",
+  (${typeChanges(TYPE_CHANGE)}) AS "incidentTypeHistory", (${STAFF}) AS "staffInvolved",
+  (${PRISONERS}) AS "prisonersInvolved", (${CORRECTIONS}) AS "correctionRequests",
   coalesce(r.staff_involvement_done, true) AS "staffInvolvementDone",
   coalesce(r.prisoner_involvement_done, true) AS "prisonerInvolvementDone",
   CASE WHEN r.source = 'NOMIS' THEN r.type_raw END AS "nomisType",
   CASE WHEN r.source = 'NOMIS' THEN r.status_raw END AS "nomisStatus"`
 
+const SHAPES = { basic: BASIC, details: details(`SELECT '[]'::json`), detailsWithHistory: details(HISTORY) } as const
+
 export interface WhichReport {
   readonly by: 'id' | 'reference'
   readonly value: string
-  readonly shape: 'basic' | 'details'
+  readonly shape: keyof typeof SHAPES
 }
 
 /** Undefined when there is none. */
@@ -106,8 +150,7 @@ export async function readReport<R extends object>(
   query: Query,
   { by, value, shape }: WhichReport,
 ): Promise<R | undefined> {
-  const columns = shape === 'details' ? DETAILS : BASIC
-  return (await query<R>(`SELECT ${columns} FROM ${REPORTS} WHERE r.${by} = $1`, [value]))[0]
+  return (await query<R>(`SELECT ${SHAPES[shape]} FROM ${REPORTS} WHERE r.${by} = $1`, [value]))[0]
 }
 
 /** How many reports match, and those of one page. */

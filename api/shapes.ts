@@ -73,18 +73,46 @@ export const PrisonerInvolvement = z.object({
   comment: z.string().nullable(),
 })
 
-/** What no entity of the unified model holds yet. */
-const notHeld = z.array(z.unknown()).max(0).describe('Empty: not held yet.')
+export const DescriptionAddendum = z.object({
+  sequence,
+  createdBy: z.string().describe('Username; INCIDENT_REPORTING_API where the source knows none.'),
+  createdAt: localTime,
+  firstName: z.string(),
+  lastName: z.string(),
+  text: z.string(),
+})
+
+export const CorrectionRequest = z.object({
+  sequence,
+  descriptionOfChange: z.string().describe('NO DETAILS GIVEN where the source holds none.'),
+  correctionRequestedBy: z.string().describe('Username; unknown where the source knows none.'),
+  correctionRequestedAt: localTime,
+  location: z.string().nullable(),
+  userAction: z.string().nullable(),
+  originalReportReference: z.string().nullable(),
+  userType: z.string().nullable(),
+})
+
+export const IncidentTypeHistory = z.object({
+  type: z.string().describe('The type before the change.'),
+  changedAt: localTime,
+  changedBy: z.string(),
+})
+
+export const History = IncidentTypeHistory.extend({
+  questions: z.array(Question),
+  nomisType: z.string().nullable().describe('As NOMIS writes it; null for reports of DPS.'),
+})
 
 export const ReportWithDetails = ReportBasic.extend({
-  descriptionAddendums: notHeld,
+  descriptionAddendums: z.array(DescriptionAddendum),
   questions: z.array(Question),
-  history: notHeld,
+  history: z.array(History).describe('Earlier types with their questions; empty unless includeHistory.'),
   historyOfStatuses: z.array(StatusHistory),
-  incidentTypeHistory: notHeld,
+  incidentTypeHistory: z.array(IncidentTypeHistory),
   staffInvolved: z.array(StaffInvolvement),
   prisonersInvolved: z.array(PrisonerInvolvement),
-  correctionRequests: notHeld,
+  correctionRequests: z.array(CorrectionRequest),
   staffInvolvementDone: z.boolean(),
   prisonerInvolvementDone: z.boolean(),
   nomisType: z.string().nullable().describe('As NOMIS writes it; null for reports of DPS.'),

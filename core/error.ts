@@ -40,8 +40,8 @@ export const CODES = {
   REPLICA_IDENTITY: { exit: EXIT.source, retriable: false },
   /** The publication is missing and the role may not create it, or it does not publish every operation. */
   PUBLICATION: { exit: EXIT.source, retriable: false },
-  /** Another process reads the slot. */
-  SLOT_IN_USE: { exit: EXIT.source, retriable: true },
+  /** Another process reads the slot, or took it over: whoever came later goes on, and is not fought. */
+  SLOT_IN_USE: { exit: EXIT.source, retriable: false },
   /** No slot or WAL sender is free. */
   SLOT_LIMIT: { exit: EXIT.source, retriable: true },
   /** The server removed WAL that the slot still needed. */

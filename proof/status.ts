@@ -1,7 +1,7 @@
 /** How far every hop is, and how much time the slot has. */
 import { connect } from '../connectors/postgres/session.ts'
 import type { Place } from '../core/place.ts'
-import { BEGINNING, lsnOf, lsnText } from '../core/position.ts'
+import { lsnOf, lsnText } from '../core/position.ts'
 import { rawDecoder } from '../schemas/raw-decoder.ts'
 import type { Registry } from '../schemas/registry.ts'
 import { readTails } from '../transport/recovery.ts'
@@ -76,11 +76,9 @@ export async function readStatus(options: StatusOptions): Promise<Status> {
 }
 
 function behind(bounds: Awaited<ReturnType<Topic['bounds']>>, places: ReadonlyMap<number, Place>): number {
+  // a reader may have passed the bounds since they were read
   return sum(
-    bounds.map(
-      ({ low, high }, partition) =>
-        high - Math.max(low, (places.get(partition) ?? { next: low, height: BEGINNING }).next),
-    ),
+    bounds.map(({ low, high }, partition) => Math.max(0, high - Math.max(low, places.get(partition)?.next ?? 0))),
   )
 }
 

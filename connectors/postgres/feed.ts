@@ -1,7 +1,7 @@
 /**
  * The source as a feed: the first snapshot, then the stream. All that pipeline.ts needs of this folder.
  *
- *   start:   preflight → slot → identity → index → snapshot (first start) → stream
+ *   start:   preflight → slot is ours → ends of the topic → identity → index → snapshot (first start) → stream
  *   stream:  frames → messages → transactions → Changes, and once a second a marker for each partition
  *   ack:     a marker that is durable in the raw topic moves the index, then the slot; nothing else does
  */
@@ -16,15 +16,9 @@ import { parentIndex, type Parents } from './parents.ts'
 import { decodeFrame, type WalMessage } from './pgoutput.ts'
 import { preflight } from './preflight.ts'
 import { rebuildIndex } from './rebuild.ts'
-import {
-  connectReplication,
-  keepaliveEnd,
-  startCommand,
-  type Frame,
-  type ReplicationConnection,
-} from './replication.ts'
-import { connect } from './session.ts'
-import { checkIdentity, doubt, ensureSlot, identify, type Slot, type SourceIdentity } from './slot.ts'
+import { connectReplication, keepaliveEnd, type Frame, type ReplicationConnection } from './replication.ts'
+import { connect, sourceError } from './session.ts'
+import { checkIdentity, claimSlot, doubt, ensureSlot, identify, type Slot, type SourceIdentity } from './slot.ts'
 import { snapshotFeed } from './snapshot.ts'
 import { openState, type CaptureState } from './state.ts'
 import { openTransaction, type Transaction } from './transaction.ts'
@@ -36,8 +30,8 @@ export interface PostgresSource {
   /** Of the raw topic. */
   readonly partitions: number
   readonly stateDirectory: string
-  /** What each raw partition ends with, in order of partitions. */
-  readonly tails: readonly Tail[]
+  /** What each raw partition ends with, in order of partitions; asked once nobody else reads the slot. */
+  tails(): Promise<readonly Tail[]>
   /** Everything in the raw topic, per partition in order: read when the parent index is lost. */
   history(): AsyncIterable<readonly Change[]>
   warn(sentence: string): void
@@ -64,11 +58,13 @@ export async function* postgresFeed(source: PostgresSource, signal: AbortSignal)
     replication = await connectReplication({ url: source.url, aheadBytes: AHEAD_BYTES })
     signal.addEventListener('abort', stop)
     const identity = await identify(replication)
-    const slot = await ensureSlot(client, replication, source.slot, source.tails, source.warn)
-    checkIdentity(slot, identity, source.tails)
+    await claimSlot(client, source.slot, source.warn)
+    const tails = await source.tails()
+    const slot = await ensureSlot(client, replication, source.slot, tails)
+    checkIdentity(slot, identity, tails)
     state = openState(source.stateDirectory)
-    await prepareIndex(state, slot, source)
-    const run = capture(source, { slot, identity, state, replication })
+    await prepareIndex(state, slot, tails, source)
+    const run = capture(source, { slot, identity, tails, state, replication })
     if (!run.snapshotWhole()) {
       const tables = await catalog(client).published(source.publication)
       yield* run.snapshot(client, tables, signal)
@@ -77,8 +73,11 @@ export async function* postgresFeed(source: PostgresSource, signal: AbortSignal)
       `SELECT setting AS ms FROM pg_settings WHERE name = 'wal_sender_timeout'`,
     )
     const timeoutMs = Number(rows[0]?.ms ?? 0)
-    replication.start(startCommand(slot.name, source.publication), slot.confirmed, statusInterval(timeoutMs))
+    replication.start({ slot: slot.name, publication: source.publication }, slot.confirmed, statusInterval(timeoutMs))
     yield* run.stream(catalog(client).table, signal)
+  } catch (error) {
+    if (signal.aborted) return // stopping ends the connections under whatever waits for them
+    throw sourceError(source.url, error)
   } finally {
     signal.removeEventListener('abort', stop)
     await replication?.close()
@@ -92,12 +91,17 @@ function statusInterval(walSenderTimeoutMs: number): number {
   return walSenderTimeoutMs === 0 ? 10_000 : Math.max(100, Math.min(10_000, walSenderTimeoutMs / 3))
 }
 
-async function prepareIndex(state: CaptureState, slot: Slot, source: PostgresSource): Promise<void> {
+async function prepareIndex(
+  state: CaptureState,
+  slot: Slot,
+  tails: readonly Tail[],
+  source: PostgresSource,
+): Promise<void> {
   if (slot.exported !== null) {
     state.reset()
     return
   }
-  const markers = source.tails.flatMap((tail) => (tail.marker === null ? [] : [tail.marker.position]))
+  const markers = tails.flatMap((tail) => (tail.marker === null ? [] : [tail.marker.position]))
   if (markers.length === 0 || (state.position !== '' && lsnOf(state.position) >= slot.confirmed)) return
   source.warn('the parent index is missing or behind: making it again from the raw topic')
   await rebuildIndex(state, source.history(), markers.toSorted()[0]!)
@@ -106,12 +110,13 @@ async function prepareIndex(state: CaptureState, slot: Slot, source: PostgresSou
 interface Capture {
   readonly slot: Slot
   readonly identity: SourceIdentity
+  readonly tails: readonly Tail[]
   readonly state: CaptureState
   readonly replication: ReplicationConnection
 }
 
-function capture(source: PostgresSource, { slot, identity, state, replication }: Capture) {
-  const { tails, partitions } = source
+function capture(source: PostgresSource, { slot, identity, tails, state, replication }: Capture) {
+  const { partitions } = source
   const parents: Parents = parentIndex(state)
   const markers = tails.flatMap((tail) => (tail.marker === null ? [] : [tail.marker]))
   const epoch = markers[0] === undefined ? 1 : epochOf(markers[0].position)

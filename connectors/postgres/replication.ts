@@ -8,7 +8,7 @@ import type { Duplex } from 'node:stream'
 import pg from 'pg'
 import { PipelineError } from '../../core/error.ts'
 import { lsnText, type Lsn } from '../../core/position.ts'
-import { SESSION_OPTIONS, unreachable } from './session.ts'
+import { connect, CONNECT_MS, SESSION_OPTIONS, sourceError, unreachable } from './session.ts'
 
 /** A CopyData body: it lies in `bytes` from `start` to `end`. */
 export interface Frame {
@@ -24,11 +24,14 @@ export interface ReplicationOptions {
 }
 
 export interface ReplicationConnection {
-  /** A command of the replication protocol; its rows. */
+  /** A command of the replication protocol; its rows. The server's own errors, and SOURCE_UNREACHABLE. */
   query(command: string): Promise<readonly Record<string, string | null>[]>
-  /** Starts streaming; frames come from `read` afterwards. Status goes out at least every `statusMs`. */
-  start(command: string, from: Lsn, statusMs: number): void
-  /** Waits for frames, at most `waitMs`; empty when none came. Rejects when the connection has ended. */
+  /** Starts streaming a slot; frames come from `read` afterwards. Status goes out at least every `statusMs`. */
+  start(stream: { readonly slot: string; readonly publication: string }, from: Lsn, statusMs: number): void
+  /**
+   * Waits for frames, at most `waitMs`; empty when none came. When the connection has ended it rejects: SLOT_IN_USE when
+   * another process has the slot, SLOT_LOST, SOURCE_UNREACHABLE for everything that may pass.
+   */
   read(waitMs: number): Promise<readonly Frame[]>
   /** Tells the server that everything before `lsn` is durable; sent within 100 ms, and again on the timer. */
   confirm(lsn: Lsn): void
@@ -91,6 +94,7 @@ function framingConnection(source: FrameSource): new (config: object) => pg.Conn
   }
 }
 
+/** SOURCE_UNREACHABLE, or SLOT_LIMIT when the server has no walsender left. */
 export async function connectReplication({ url, aheadBytes }: ReplicationOptions): Promise<ReplicationConnection> {
   const source: FrameSource = { onFrame: null, socket: null }
   const Connection = framingConnection(source)
@@ -100,7 +104,7 @@ export async function connectReplication({ url, aheadBytes }: ReplicationOptions
     connectionString: url,
     options: SESSION_OPTIONS,
     application_name: 'incidents',
-    connectionTimeoutMillis: 10_000,
+    connectionTimeoutMillis: CONNECT_MS,
     keepAlive: true,
     replication: 'database',
     connection,
@@ -110,6 +114,7 @@ export async function connectReplication({ url, aheadBytes }: ReplicationOptions
   let waiting = 0
   let paused = false
   let failure: unknown = null
+  let slot = ''
   let wake = (): void => {}
   let confirmed: Lsn = 0
   let timer: NodeJS.Timeout | null = null
@@ -120,7 +125,7 @@ export async function connectReplication({ url, aheadBytes }: ReplicationOptions
   try {
     await client.connect()
   } catch (cause) {
-    throw unreachable(url, cause)
+    throw noneFree(cause) ?? unreachable(url, cause)
   }
 
   function fail(error: unknown): void {
@@ -151,11 +156,18 @@ export async function connectReplication({ url, aheadBytes }: ReplicationOptions
   }
 
   return {
-    query: async (command) => (await client.query(command)).rows,
-    start: (command, from, statusMs) => {
+    query: async (command) => {
+      try {
+        return (await client.query(command)).rows
+      } catch (cause) {
+        throw sourceError(url, cause)
+      }
+    },
+    start: (stream, from, statusMs) => {
+      slot = stream.slot
       confirmed = from
       source.onFrame = onFrame
-      client.query(command).then(() => fail(new Error('the server ended the stream')), fail)
+      client.query(startCommand(stream)).then(() => fail(new Error('the server ended the stream')), fail)
       timer = setInterval(() => sendStatus(false), statusMs)
     },
     read: async (waitMs) => {
@@ -167,7 +179,7 @@ export async function connectReplication({ url, aheadBytes }: ReplicationOptions
         })
         clearTimeout(timeout)
       }
-      if (frames.length === 0 && failure !== null) throw streamError(url, failure)
+      if (frames.length === 0 && failure !== null) throw await streamError(url, slot, failure)
       const taken = frames
       frames = []
       waiting = 0
@@ -200,29 +212,77 @@ export function keepaliveEnd({ bytes, start }: Frame): Lsn | null {
   return bytes[start] === KEEPALIVE ? Number(bytes.readBigUInt64BE(start + 1)) : null
 }
 
-function streamError(url: string, cause: unknown): PipelineError {
+/** https://www.postgresql.org/docs/18/errcodes-appendix.html */
+const ADMIN_SHUTDOWN = '57P01'
+const OBJECT_IN_USE = '55006'
+const NOT_IN_PREREQUISITE_STATE = '55000'
+const TOO_MANY_CONNECTIONS = '53300'
+
+async function streamError(url: string, slot: string, cause: unknown): Promise<PipelineError> {
   const code = (cause as { code?: string }).code
-  if (code === '57P01') {
-    return new PipelineError(
-      'SLOT_IN_USE',
-      'another process took the replication slot over',
-      'Let one capture run for each namespace; stop this one.',
-      { cause },
-    )
+  if (code === OBJECT_IN_USE || (code === ADMIN_SHUTDOWN && (await isReadAgain(url, slot)))) {
+    return takenOver(`another process took slot ${slot} over`, cause)
   }
   const said = cause instanceof Error ? cause.message : ''
-  if (code === '55000' || /requested WAL segment .* has already been removed/.test(said)) {
-    return new PipelineError(
-      'SLOT_LOST',
-      `the server no longer has the WAL that the slot needs: ${said}`,
-      'Changes are missing: accept it with `incidents source adopt`, which reads everything again.',
-      { cause },
-    )
+  if (code === NOT_IN_PREREQUISITE_STATE || /requested WAL segment .* has already been removed/.test(said)) {
+    return lost(`the server no longer has the WAL that slot ${slot} needs: ${said}`, cause)
   }
   return unreachable(url, cause)
 }
 
+/** How long whoever ended our walsender has to read the slot. */
+const SUCCESSOR_MS = 5_000
+
+/** Whether another process reads the slot now: else a server that shuts down, or an administrator, ended us. */
+async function isReadAgain(url: string, slot: string): Promise<boolean> {
+  const deadline = performance.now() + SUCCESSOR_MS
+  try {
+    const client = await connect(url)
+    try {
+      while (performance.now() < deadline) {
+        const { rowCount } = await client.query(
+          'SELECT FROM pg_replication_slots WHERE slot_name = $1 AND active_pid IS NOT NULL',
+          [slot],
+        )
+        if (rowCount === 1) return true
+        await new Promise((resolve) => setTimeout(resolve, 100))
+      }
+    } finally {
+      await client.end()
+    }
+  } catch {
+    // a server that does not answer is a server that went away
+  }
+  return false
+}
+
+export function takenOver(found: string, cause?: unknown): PipelineError {
+  return new PipelineError('SLOT_IN_USE', found, 'Let one capture run for each NAMESPACE; this one has stopped.', {
+    cause,
+  })
+}
+
+export function lost(found: string, cause?: unknown): PipelineError {
+  return new PipelineError(
+    'SLOT_LOST',
+    found,
+    'Changes are missing: accept it with `incidents source adopt`, which reads everything again.',
+    { cause },
+  )
+}
+
+function noneFree(cause: unknown): PipelineError | null {
+  const { code, message } = cause as { code?: string; message: string }
+  if (code !== TOO_MANY_CONNECTIONS) return null
+  return new PipelineError(
+    'SLOT_LIMIT',
+    `the source has no connection left for replication: ${message}`,
+    'Raise max_wal_senders or max_connections and restart the server, or end a connection that nobody needs.',
+    { cause },
+  )
+}
+
 /** The command that starts pgoutput from a slot's confirmed position. */
-export function startCommand(slot: string, publication: string): string {
+function startCommand({ slot, publication }: { readonly slot: string; readonly publication: string }): string {
   return `START_REPLICATION SLOT "${slot}" LOGICAL ${lsnText(0)} (proto_version '1', publication_names '"${publication}"', messages 'true')`
 }

@@ -10,6 +10,9 @@ export const SESSION_OPTIONS =
 /** Values stay PostgreSQL's text. */
 const TEXT_ONLY = { getTypeParser: () => (text: string) => text } as unknown as pg.CustomTypesConfig
 
+/** How long a server may take to answer; well below what makes a stage one that has worked. */
+export const CONNECT_MS = 5_000
+
 /** An ordinary connection. SOURCE_UNREACHABLE names host, port and database, never the password. */
 export async function connect(url: string): Promise<pg.Client> {
   const client = new pg.Client({
@@ -17,7 +20,7 @@ export async function connect(url: string): Promise<pg.Client> {
     options: SESSION_OPTIONS,
     types: TEXT_ONLY,
     application_name: 'incidents',
-    connectionTimeoutMillis: 10_000,
+    connectionTimeoutMillis: CONNECT_MS,
   })
   client.on('error', () => {}) // told to whoever awaits a query
   try {
@@ -28,14 +31,46 @@ export async function connect(url: string): Promise<pg.Client> {
   return client
 }
 
+/** SOURCE_UNREACHABLE: whether nobody answers or the server refuses. */
 export function unreachable(url: string, cause: unknown): PipelineError {
   const { hostname, port, pathname } = new URL(url)
+  const where = `the source database ${decodeURIComponent(pathname.slice(1))} at ${hostname}:${port || 5432}`
+  const refused = cause instanceof pg.DatabaseError
   const said =
     cause instanceof Error ? cause.message || (cause as NodeJS.ErrnoException).code || cause.name : 'no reason given'
   return new PipelineError(
     'SOURCE_UNREACHABLE',
-    `the source database ${pathname.slice(1)} at ${hostname}:${port || 5432} does not answer: ${said}`,
-    'Check DATABASE_URL, that the server runs and that this host may connect; the pipeline goes on where it was.',
+    `${where} ${refused ? 'refuses' : 'does not answer'}: ${said}`,
+    refused
+      ? 'Check user, password and database in DATABASE_URL, and the server; the pipeline goes on where it was.'
+      : 'Check host and port in DATABASE_URL, that the server runs and that this host may connect; the pipeline goes on where it was.',
     { cause },
+  )
+}
+
+const INSUFFICIENT_PRIVILEGE = '42501'
+/** Connection, resources, intervention by an operator, system: what passes without a change of ours. */
+const PASSING_CLASSES = ['08', '53', '57', '58']
+
+/** What went wrong with a session in its midst, as the pipeline's own: SOURCE_UNREACHABLE, GRANT_MISSING; others stay. */
+export function sourceError(url: string, error: unknown): unknown {
+  if (!(error instanceof Error) || error instanceof PipelineError) return error
+  if (!(error instanceof pg.DatabaseError)) return isBroken(error) ? unreachable(url, error) : error
+  if (PASSING_CLASSES.includes(error.code?.slice(0, 2) ?? '')) return unreachable(url, error)
+  if (error.code !== INSUFFICIENT_PRIVILEGE) return error
+  return new PipelineError(
+    'GRANT_MISSING',
+    `the source refuses: ${error.message}`,
+    'Start again: what is missing is then found and its SQL is printed.',
+    { cause: error },
+  )
+}
+
+/** pg's own sentences carry no code; those of the network do. */
+function isBroken(error: Error): boolean {
+  const { syscall } = error as NodeJS.ErrnoException
+  return (
+    ['read', 'write', 'connect'].includes(syscall ?? '') ||
+    /^(Connection terminated|Client (was|has) )/.test(error.message)
   )
 }

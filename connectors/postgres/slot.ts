@@ -3,7 +3,7 @@ import type pg from 'pg'
 import { PipelineError } from '../../core/error.ts'
 import { lsnOf, lsnText, parseLsn, type Lsn } from '../../core/position.ts'
 import type { Tail } from '../../core/tail.ts'
-import type { ReplicationConnection } from './replication.ts'
+import { lost, takenOver, type ReplicationConnection } from './replication.ts'
 
 export interface SourceIdentity {
   readonly systemIdentifier: string
@@ -34,80 +34,90 @@ export async function identify(replication: ReplicationConnection): Promise<Sour
   }
 }
 
+/**
+ * Resolves when nobody reads the slot, or there is none: another process is waited for, then its walsender is ended. What
+ * the raw topic ends with is only then worth reading. SLOT_IN_USE, SLOT_LOST.
+ */
+export async function claimSlot(client: pg.Client, name: string, warn: (sentence: string) => void): Promise<void> {
+  const reader = async (): Promise<string | null> => (await readSlot(client, name))?.['active_pid'] ?? null
+  let pid = await reader()
+  if (pid === null) return
+  warn(`slot ${name} is read by server process ${pid}: waiting for it`)
+  const deadline = performance.now() + TAKEOVER_MS
+  while (performance.now() < deadline) {
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    pid = await reader()
+    if (pid === null) return
+  }
+  warn(`slot ${name} is still read by server process ${pid}: ending it and taking over`)
+  try {
+    await client.query('SELECT pg_terminate_backend($1::int, 5000)', [pid])
+  } catch (cause) {
+    throw inUse(name, pid, cause)
+  }
+  const left = await reader()
+  if (left !== null) throw inUse(name, left, undefined)
+}
+
 /** The slot, made when neither it nor anything in the raw topic is there. IDENTITY, SLOT_LOST, SLOT_IN_USE, SLOT_LIMIT. */
 export async function ensureSlot(
   client: pg.Client,
   replication: ReplicationConnection,
   name: string,
   tails: readonly Tail[],
-  warn: (sentence: string) => void,
 ): Promise<Slot> {
   const found = await readSlot(client, name)
-  if (found === null) {
-    if (tails.some((tail) => !tail.empty)) {
-      throw doubt(`slot ${name} does not exist although the raw topic has changes from it: changes may be missing`)
-    }
-    return createSlot(replication, name)
+  if (found !== null) return { name, confirmed: parseLsn(found['confirmed'] ?? '0/0'), exported: null }
+  if (tails.some((tail) => !tail.empty)) {
+    throw doubt(`slot ${name} does not exist although the raw topic has changes from it: changes may be missing`)
   }
-  if (found['wal_status'] === 'lost') {
-    throw new PipelineError(
-      'SLOT_LOST',
-      `the server removed WAL that slot ${name} still needed`,
-      'Changes are missing: accept it with `incidents source adopt`, which reads everything again.',
-    )
-  }
-  if (found['active_pid'] !== null) await takeOver(client, name, warn)
-  return { name, confirmed: parseLsn(found['confirmed'] ?? '0/0'), exported: null }
+  return createSlot(replication, name)
 }
 
 async function readSlot(client: pg.Client, name: string): Promise<Record<string, string | null> | null> {
   const { rows } = await client.query<Record<string, string | null>>(
-    `SELECT active_pid::text, wal_status, confirmed_flush_lsn::text AS confirmed, plugin, database = current_database() AS here
+    `SELECT active_pid::text, wal_status, confirmed_flush_lsn::text AS confirmed, plugin, database,
+            database = current_database() AS here
      FROM pg_replication_slots WHERE slot_name = $1`,
     [name],
   )
   const [slot] = rows
   if (slot === undefined) return null
-  if (slot['plugin'] !== 'pgoutput' || slot['here'] !== 't') {
+  if (slot['here'] !== 't' || slot['plugin'] !== 'pgoutput') {
+    const owner =
+      slot['database'] == null
+        ? 'is one for physical replication'
+        : `is of database ${slot['database']} and plugin ${slot['plugin']}`
     throw new PipelineError(
       'SLOT_IN_USE',
-      `slot ${name} belongs to another database or uses ${slot['plugin'] ?? 'physical replication'}`,
-      'Choose another NAMESPACE, or drop the slot if nobody needs it.',
+      `slot ${name} ${owner}, one of this database and plugin pgoutput is needed`,
+      `Choose another NAMESPACE, or, if nobody needs the slot: SELECT pg_drop_replication_slot('${name}');`,
     )
   }
+  if (slot['wal_status'] === 'lost') throw lost(`the server removed WAL that slot ${name} still needed`)
   return slot
 }
+
+const LIMIT_REACHED = '53400'
+const EXISTS_ALREADY = '42710'
 
 async function createSlot(replication: ReplicationConnection, name: string): Promise<Slot> {
   try {
     const [row] = await replication.query(`CREATE_REPLICATION_SLOT "${name}" LOGICAL pgoutput (SNAPSHOT 'export')`)
     return { name, confirmed: parseLsn(row?.['consistent_point'] ?? '0/0'), exported: row?.['snapshot_name'] ?? null }
   } catch (cause) {
-    const said = cause instanceof Error ? cause.message : ''
-    throw new PipelineError(
-      'SLOT_LIMIT',
-      `slot ${name} cannot be made: ${said}`,
-      'Raise max_replication_slots, or drop a slot that nobody needs (SELECT * FROM pg_replication_slots).',
-      { cause },
-    )
+    const code = cause instanceof PipelineError ? undefined : (cause as { code?: string }).code
+    if (code === LIMIT_REACHED) {
+      throw new PipelineError(
+        'SLOT_LIMIT',
+        `slot ${name} cannot be made: ${(cause as Error).message}`,
+        'Raise max_replication_slots and restart the server, or drop a slot that nobody needs (SELECT * FROM pg_replication_slots).',
+        { cause },
+      )
+    }
+    if (code === EXISTS_ALREADY) throw takenOver(`another process made slot ${name} at the same moment`, cause)
+    throw cause
   }
-}
-
-async function takeOver(client: pg.Client, name: string, warn: (sentence: string) => void): Promise<void> {
-  const deadline = performance.now() + TAKEOVER_MS
-  while (performance.now() < deadline) {
-    if ((await readSlot(client, name))?.['active_pid'] == null) return
-    await new Promise((resolve) => setTimeout(resolve, 100))
-  }
-  const pid = (await readSlot(client, name))?.['active_pid']
-  if (pid == null) return
-  warn(`slot ${name} is still read by server process ${pid}: ending it`)
-  try {
-    await client.query('SELECT pg_terminate_backend($1::int, 5000)', [pid])
-  } catch (cause) {
-    throw inUse(name, pid, cause)
-  }
-  if ((await readSlot(client, name))?.['active_pid'] != null) throw inUse(name, pid, undefined)
 }
 
 function inUse(name: string, pid: string, cause: unknown): PipelineError {

@@ -26,11 +26,27 @@ export interface CaptureState {
 
 const VERSION = 1
 
+const SCHEMA = `
+  CREATE TABLE IF NOT EXISTS parent (tab TEXT, key TEXT, reference TEXT NOT NULL, PRIMARY KEY (tab, key)) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS snapshot (tab TEXT PRIMARY KEY) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS position (only INTEGER PRIMARY KEY CHECK (only = 1), value TEXT NOT NULL);
+  PRAGMA user_version=${VERSION};
+`
+
 /** STATE_VERSION when a newer version of the pipeline wrote it; DISK_FULL, SINK. */
 export function openState(directory: string): CaptureState {
   const file = join(directory, 'capture.sqlite')
-  const db = new DatabaseSync(file)
-  db.exec('PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=5000')
+  const db = guarded(file, () => new DatabaseSync(file))
+  try {
+    return captureState(file, db)
+  } catch (error) {
+    db.close()
+    throw error
+  }
+}
+
+function captureState(file: string, db: DatabaseSync): CaptureState {
+  guarded(file, () => db.exec('PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=5000'))
   const version = (db.prepare('PRAGMA user_version').get() as { user_version: number }).user_version
   if (version > VERSION) {
     throw new PipelineError(
@@ -39,12 +55,7 @@ export function openState(directory: string): CaptureState {
       'Run the newer version again, or move the file away: the index is then made again from the raw topic.',
     )
   }
-  db.exec(`
-    CREATE TABLE IF NOT EXISTS parent (tab TEXT, key TEXT, reference TEXT NOT NULL, PRIMARY KEY (tab, key)) WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS snapshot (tab TEXT PRIMARY KEY) WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS position (only INTEGER PRIMARY KEY CHECK (only = 1), value TEXT NOT NULL);
-    PRAGMA user_version=${VERSION};
-  `)
+  if (version < VERSION) inTransaction(db, file, () => db.exec(SCHEMA))
   const find = db.prepare('SELECT reference FROM parent WHERE tab = ? AND key = ?')
   const put = db.prepare('INSERT OR REPLACE INTO parent VALUES (?, ?, ?)')
   const drop = db.prepare('DELETE FROM parent WHERE tab = ? AND key = ?')
@@ -88,17 +99,38 @@ function applyEntry(
 }
 
 function inTransaction(db: DatabaseSync, file: string, work: () => void): void {
+  guarded(file, () => {
+    try {
+      db.exec('BEGIN IMMEDIATE')
+      work()
+      db.exec('COMMIT')
+    } catch (error) {
+      if (db.isTransaction) db.exec('ROLLBACK')
+      throw error
+    }
+  })
+}
+
+const SQLITE_FULL = 13
+
+/** Runs `work` on a file of the state directory. DISK_FULL when there is no room for it, SINK for everything else. */
+export function guarded<T>(file: string, work: () => T): T {
   try {
-    db.exec('BEGIN IMMEDIATE')
-    work()
-    db.exec('COMMIT')
+    return work()
   } catch (cause) {
-    if (db.isTransaction) db.exec('ROLLBACK')
-    const full = cause instanceof Error && /full/.test(cause.message)
+    const { code, errcode, message } = cause as { code?: string; errcode?: number; message?: string }
+    if (code === 'ENOSPC' || code === 'EDQUOT' || errcode === SQLITE_FULL) {
+      throw new PipelineError(
+        'DISK_FULL',
+        `no space is left on the device of ${file}`,
+        'Make room in STATE_DIR; the pipeline goes on where it was.',
+        { cause },
+      )
+    }
     throw new PipelineError(
-      full ? 'DISK_FULL' : 'SINK',
-      `${file} cannot be written: ${cause instanceof Error ? cause.message : 'no reason given'}`,
-      'Make room or mend the file system of STATE_DIR; the pipeline goes on where it was.',
+      'SINK',
+      `${file} cannot be used: ${message ?? 'no reason given'}`,
+      'Mend the file system of STATE_DIR or its permissions; the pipeline goes on where it was.',
       { cause },
     )
   }

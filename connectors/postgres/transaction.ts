@@ -7,13 +7,14 @@ import { join } from 'node:path'
 import type { Table } from '../../core/change.ts'
 import type { Lsn } from '../../core/position.ts'
 import type { Frame } from './replication.ts'
+import { guarded } from './state.ts'
 
 export interface Transaction {
   readonly commitLsn: Lsn
   readonly committedAt: number
   readonly txId: number
   readonly rows: number
-  /** `table` is the relation that was in force when the row came. */
+  /** `table` is the relation that was in force when the row came. DISK_FULL, SINK. */
   add(frame: Frame, table: Table): void
   /** The rows in order, as often as asked. */
   frames(): Generator<{ readonly frame: Frame; readonly table: Table }>
@@ -43,6 +44,12 @@ export function openTransaction(options: TransactionOptions): Transaction {
   let fileBytes = 0
 
   function spill(): void {
+    guarded(path, write)
+    held = []
+    heldBytes = 0
+  }
+
+  function write(): void {
     file ??= openSync(path, 'w+')
     const out = Buffer.allocUnsafe(heldBytes + held.length * HEADER)
     let at = 0
@@ -55,8 +62,6 @@ export function openTransaction(options: TransactionOptions): Transaction {
     }
     for (let done = 0; done < at;) done += writeSync(file, out, done, at - done, fileBytes + done)
     fileBytes += at
-    held = []
-    heldBytes = 0
   }
 
   function* spilled(): Generator<{ frame: Frame; table: Table }> {

@@ -22,8 +22,10 @@ export interface CaptureRun {
   readonly url: string
   readonly name?: string
   readonly stateDirectory: string
-  /** What earlier runs wrote. */
-  readonly before?: readonly Change[]
+  /** What earlier runs wrote, or what the topic holds when it is asked. */
+  readonly before?: readonly Change[] | (() => readonly Change[] | Promise<readonly Change[]>)
+  /** The topic, where it is more than this run's list. */
+  write?(changes: readonly Change[]): void | Promise<void>
   /** Stop when this holds; asked after each batch. */
   until(captured: Captured): boolean
   /** False leaves a batch unacknowledged and ends the run there, as a crash would. */
@@ -50,22 +52,26 @@ export async function runCapture(run: CaptureRun): Promise<Captured> {
   const decoder = rawDecoder(registry)
   const stop = new AbortController()
   const captured: Captured = { changes: [], bytes: [] }
+  const { before = [] } = run
+  const topic = async (): Promise<readonly Change[]> => (typeof before === 'function' ? before() : before)
   const source: PostgresSource = {
     url: run.url,
     slot: run.name ?? 'incidents',
     publication: run.name ?? 'incidents',
     partitions: PARTITIONS,
     stateDirectory: run.stateDirectory,
-    tails: tailsOf(run.before ?? []),
+    tails: async () => tailsOf(await topic()),
     history: async function* () {
-      yield run.before ?? []
+      yield await topic()
     },
     warn: run.warn ?? (() => {}),
   }
   for await (const batch of postgresFeed(source, stop.signal)) {
     const messages = await encoder.encode(batch.items)
     const records = messages.map((message, i) => ({ ...message, offset: captured.changes.length + i }))
-    captured.changes.push(...(await decoder.decode(records)))
+    const changes = await decoder.decode(records)
+    await run.write?.(changes)
+    captured.changes.push(...changes)
     captured.bytes.push(...messages.map(({ value }) => value!.subarray(5).toString('hex')))
     if (run.acknowledge?.(batch.items) === false) {
       stop.abort()
