@@ -39,8 +39,8 @@ export type Absence =
 
 /**
  * What a Change means in the unified model: one for each Change, markers included, so that a reader always knows
- * how far it is. A Change that cannot be mapped has no rows and a refusal: it goes to the dead letters, and its
- * incident counts as incomplete until the same source row is mapped or deleted.
+ * how far it is. A Change that cannot be mapped has a refusal and no row but deletes of what the row before made: it goes
+ * to the dead letters, and its incident counts as incomplete until the same source row is mapped or deleted.
  */
 export interface IncidentChange {
   readonly change: Change

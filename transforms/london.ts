@@ -32,7 +32,19 @@ function fraction(text: string): string {
 }
 
 const MINUTE = 60_000
-const DAY = 24 * 60 * MINUTE
+const HOUR = 60 * MINUTE
+const DAY = 24 * HOUR
+
+/**
+ * An instant as London's clock shows it, with its offset: `2024-07-01T12:34:56.789000+01:00`. `micros` is microseconds
+ * since the Unix epoch.
+ */
+export function londonOffsetTime(micros: number): string {
+  const ms = Math.floor(micros / 1000)
+  const offset = offsetAt(Math.floor(ms / HOUR) * HOUR)
+  const rest = String(micros - Math.floor(micros / 1e6) * 1e6).padStart(6, '0')
+  return `${isoSeconds(ms + offset)}.${rest}+${String(offset / HOUR).padStart(2, '0')}:00`
+}
 
 /** London went from its own mean time, 75 s behind Greenwich, to Greenwich's at midnight: 75 s were left out. */
 const STANDARD_TIME_BEGINS = '1847-12-01 00:01:15'

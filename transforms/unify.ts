@@ -9,8 +9,6 @@ import { isCopyOfDps, NOMIS_RULES } from './nomis.ts'
 import { REFERENCE_RULES } from './reference.ts'
 import type { Rule } from './rule.ts'
 
-export { RULES_VERSION } from '../core/incident.ts'
-
 const RULES: readonly Rule[] = [
   ...DPS_RULES,
   ...DPS_QUESTION_RULES,
@@ -28,8 +26,10 @@ const NONE: readonly EntityRow[] = []
 
 /**
  * Maps one Change; never throws. An unknown code (UNKNOWN_CODE), a value that the unified model cannot hold
- * (VALUE_RANGE) and a row without incident (NO_INCIDENT) are refusals. An update deletes what the row before made and
- * the row after does not; a delete carries what the row before made. A row before that cannot be mapped made nothing.
+ * (VALUE_RANGE) and a row without incident (NO_INCIDENT) are refusals: such a row makes nothing, so what it made before
+ * goes, and its incident is incomplete until it can be mapped or is deleted. An update deletes what the row before made
+ * and the row after does not; a delete carries what the row before made. So every place holds at any time what the
+ * source's rows make, each by itself.
  */
 export function unify(change: Change): IncidentChange {
   if (change.op === 'm') return outcome(change, NONE, null, null)
@@ -39,9 +39,9 @@ export function unify(change: Change): IncidentChange {
   if (change.after === null) return outcome(change, deletes(mapped(rule, change, change.before).rows), null, null)
 
   const { rows, refusal } = mapped(rule, change, change.after)
-  if (refusal !== null || !mayMoveIds(rule, change.before, change.after)) return outcome(change, rows, refusal, null)
+  if (refusal === null && !mayMoveIds(rule, change.before, change.after)) return outcome(change, rows, null, null)
   const gone = mapped(rule, change, change.before).rows.filter((row) => !rows.some((other) => sameRow(row, other)))
-  return outcome(change, [...deletes(gone), ...rows], null, null)
+  return outcome(change, [...deletes(gone), ...rows], refusal, null)
 }
 
 interface Mapped {

@@ -88,7 +88,24 @@ describe('a report with details has the shape that CatTool reads (domain 6.3)', 
       duplicatedReportId: uuid(2),
       latestUserAction: 'CLOSE',
       incomplete: false,
-      descriptionAddendums: [],
+      descriptionAddendums: [
+        {
+          sequence: 0,
+          createdBy: 'OFFICER1',
+          createdAt: '2024-07-02T11:15:00',
+          firstName: 'Bo',
+          lastName: 'Officer',
+          text: 'Healthcare was called by radio.',
+        },
+        {
+          sequence: 1,
+          createdBy: 'INCIDENT_REPORTING_API',
+          createdAt: '2024-07-02T11:15:00',
+          firstName: '',
+          lastName: '',
+          text: '',
+        },
+      ],
       questions: [
         {
           code: '44001',
@@ -133,7 +150,10 @@ describe('a report with details has the shape that CatTool reads (domain 6.3)', 
         { status: 'DRAFT', changedAt: '2024-07-01T13:00:00', changedBy: 'unknown', nomisStatus: null },
         { status: 'AWAITING_REVIEW', changedAt: '2024-07-01T14:00:00', changedBy: 'REPORTER1', nomisStatus: null },
       ],
-      incidentTypeHistory: [],
+      incidentTypeHistory: [
+        { type: 'BARRICADE_1', changedAt: '2024-07-01T13:10:00', changedBy: 'unknown' },
+        { type: 'DISORDER_2', changedAt: '2024-07-01T13:30:00', changedBy: 'EDITOR1' },
+      ],
       staffInvolved: [
         {
           sequence: 4,
@@ -164,7 +184,28 @@ describe('a report with details has the shape that CatTool reads (domain 6.3)', 
           comment: null,
         },
       ],
-      correctionRequests: [],
+      correctionRequests: [
+        {
+          sequence: 0,
+          descriptionOfChange: 'Say who called healthcare.',
+          correctionRequestedBy: 'WARDEN1',
+          correctionRequestedAt: '2024-07-02T09:00:00',
+          location: 'LEI',
+          userAction: 'REQUEST_CORRECTION',
+          originalReportReference: '10000002',
+          userType: 'DATA_WARDEN',
+        },
+        {
+          sequence: 2,
+          descriptionOfChange: 'NO DETAILS GIVEN',
+          correctionRequestedBy: 'unknown',
+          correctionRequestedAt: '2024-07-02T09:00:00',
+          location: 'LEI',
+          userAction: null,
+          originalReportReference: null,
+          userType: 'DATA_WARDEN',
+        },
+      ],
       staffInvolvementDone: false,
       prisonerInvolvementDone: true,
       nomisType: null,
@@ -202,7 +243,65 @@ describe('a report with details has the shape that CatTool reads (domain 6.3)', 
       historyOfStatuses: [{ status: 'ON_HOLD', changedBy: 'unknown', nomisStatus: 'INAN' }],
       staffInvolved: [{ sequence: 0 }, { sequence: 1, firstName: '', lastName: '' }],
       prisonersInvolved: [{ sequence: 0, prisonerNumber: '' }],
+      history: [],
+      incidentTypeHistory: [{ type: 'DISORDER_2', changedAt: '2024-07-01T13:30:00', changedBy: 'EDITOR1' }],
+      correctionRequests: [
+        { sequence: 0, location: null, userAction: null, userType: null },
+        { sequence: 1, location: 'NOU' },
+      ],
+      descriptionAddendums: [{ sequence: 0, createdBy: 'INCIDENT_REPORTING_API', firstName: 'Bo' }],
     })
+  })
+
+  test('with includeHistory earlier types come with their questions, and the present questions stay theirs', async () => {
+    const path = `/incident-reports/${DPS_INCIDENT.report.id}/with-details`
+    const { history, ...rest } = ReportWithDetails.strict().parse((await get(`${path}?includeHistory=true`)).body)
+    expect(history).toEqual([
+      { type: 'BARRICADE_1', changedAt: '2024-07-01T13:10:00', changedBy: 'unknown', questions: [], nomisType: null },
+      {
+        type: 'DISORDER_2',
+        changedAt: '2024-07-01T13:30:00',
+        changedBy: 'EDITOR1',
+        questions: [
+          {
+            code: '44001',
+            question: 'WAS THIS A SEXUAL ASSAULT',
+            label: 'Was this a sexual assault?',
+            sequence: 1,
+            responses: [
+              {
+                code: '180006',
+                response: 'YES',
+                label: 'Yes',
+                sequence: 0,
+                responseDate: '2024-06-30',
+                additionalInformation: null,
+                recordedBy: 'REPORTER1',
+                recordedAt: '2024-07-01T13:00:00',
+              },
+            ],
+            additionalInformation: null,
+          },
+        ],
+        nomisType: null,
+      },
+    ])
+    const without = (await get(`${path}?includeHistory=false`)).body
+    expect(without).toEqual({ ...rest, history: [] })
+  })
+
+  test('of NOMIS the questions of an earlier type are counted within it', async () => {
+    const path = '/incident-reports/reference/247314/with-details?includeHistory=true'
+    expect((await get(path)).body['history']).toMatchObject([
+      {
+        type: 'DISORDER_2',
+        nomisType: 'DISORDER1',
+        questions: [
+          { code: '44004', sequence: 1, responses: [{ sequence: 0, code: '180030' }] },
+          { code: '45011', sequence: 2, responses: [] },
+        ],
+      },
+    ])
   })
 
   test('found by id or by reference, with details or without', async () => {
@@ -334,6 +433,7 @@ test.for<[path: string, message: string]>([
   ['?location=AB%00', 'a parameter has a value that no row can have'],
   ['/not-a-uuid', 'the id of a report is a UUID'],
   ['/not-a-uuid/with-details', 'the id of a report is a UUID'],
+  ['/reference/1/with-details?includeHistory=maybe', 'includeHistory must be true or false'],
   ['/reference/12a', 'reference must be 1 to 25 digits'],
   ['/%E0%A4%A', 'the request cannot be read'],
 ])('%s is refused with what is needed', async ([path, message]) => {

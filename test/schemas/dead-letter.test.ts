@@ -50,7 +50,10 @@ test('two letters of one source row have the same key', () => {
   expect(a!.key.equals(b!.key)).toBe(true)
 })
 
-test.each(SAMPLED_TABLES)('a letter of %s never holds the row', (table) => {
+/** A row of this one is its key: nothing else of it could be refused. */
+const REFUSABLE = SAMPLED_TABLES.filter((table) => table !== 'public.analytical_marker')
+
+test.each(REFUSABLE)('a letter of %s never holds the row', (table) => {
   const columns = sourceTable(table).columns.filter(({ name }) => !sourceTable(table).key.includes(name))
   const after = sourceRow(table, Object.fromEntries(columns.map(({ name }) => [name, `canary-${name}`])))
   const changes = ['247314', null].map((reference) => rowChange(table, { after, reference }))

@@ -90,7 +90,7 @@ describe('records of the governed topic', () => {
   })
 
   test("only the last record of a transaction's last change says that it is the last", async () => {
-    const change = insert('nomis.incident_cases')
+    const change = insert('nomis.incident_cases', { incident_details: null })
     const last = async (messages: Message[]) =>
       (await decoder.rows(messages)).map((row) => row.state!.lastInTransaction)
     expect(await last(codec.messages(change, true))).toEqual([false, true])
@@ -186,6 +186,13 @@ describe('what is not cleared is not in the bytes', () => {
         }
       }
     }
+  })
+
+  test('of what was added to the details of a NOMIS incident', () => {
+    const details = 'canaryUser:canary,canary Date:06/07/2005 11:00canary'
+    const change = insert('nomis.incident_cases', { incident_details: details })
+    expect(change.rows.map(({ entity }) => entity)).toContain('DescriptionAddendum')
+    for (const { value } of codec.messages(change, true)) expect(value!.includes('canary')).toBe(false)
   })
 
   test('a column that nobody has classified', () => {

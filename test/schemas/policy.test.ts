@@ -42,6 +42,10 @@ describe('source columns', () => {
     ['nomis', 'incident_cases', 'incident_details', 'freeText'],
     ['nomis', 'incident_cases', 'audit_client_ip_address', 'username'],
     ['nomis', 'incident_case_parties', 'offender_no', 'prisonerNumber'],
+    ['nomis', 'incident_case_requirements', 'comment_text', 'freeText'],
+    ['nomis', 'incident_questionnaire_hty', 'staff_username', 'username'],
+    ['public', 'historical_response', 'additional_information', 'freeText'],
+    ['public', 'description_addendum', 'first_name', 'name'],
   ])('%s.%s.%s is %s', (schema, table, column, kind) => {
     expect(columnKind(schema, table, column)).toBe(kind)
   })
@@ -71,7 +75,11 @@ describe('unified fields', () => {
   })
 
   test('the exceptions are these', () => {
-    expect(DECLASSIFIED).toEqual({ Report: { placeholders: expect.any(String) } })
+    const reason = expect.any(String) as string
+    expect(DECLASSIFIED).toEqual({
+      Report: { placeholders: reason },
+      DescriptionAddendum: { id: reason, sequence: reason, createdAt: reason, createdAtLocal: reason },
+    })
   })
 
   test.each(SAMPLED_TABLES)('a cell of %s changes no field beyond its lineage', (table) => {
@@ -105,6 +113,7 @@ function others(value: Value): Value[] {
     'HOST',
     'ACCT',
     'Y',
+    'A text.User:Green,Bo Date:06/07/2005 11:00And this.User:Green,Bo Date:06/07/2005 11:00And that.',
   ]
 }
 
@@ -155,6 +164,18 @@ describe('projections', () => {
     })
     for (const withheld of ['prisonerNumber', 'firstName', 'lastName', 'comment']) {
       expect(projected).not.toHaveProperty(withheld)
+    }
+  })
+
+  test('an addition to a description in a governed output: when and how long, not by whom and what', () => {
+    const { fields, project } = projections('unified', KEY).DescriptionAddendum
+    for (const table of ['public.description_addendum', 'nomis.incident_cases'] as const) {
+      const row = rowsOf(table, {}).find(({ entity }) => entity === 'DescriptionAddendum')!
+      const projected = Object.fromEntries(project(row.value).map((value, i) => [fields[i]!.name, value]))
+      expect(projected).toMatchObject({ sequence: 0, textLength: String(row.value['text']).length })
+      for (const withheld of ['text', 'firstName', 'lastName', 'createdBy']) {
+        expect(projected).not.toHaveProperty(withheld)
+      }
     }
   })
 

@@ -20,7 +20,7 @@ import {
   reportRow,
   temporaryDirectory,
 } from '../support/analytics.ts'
-import { markerAt, question, uuid } from '../support/unified-rows.ts'
+import { markerAt, question, referenceCode, uuid } from '../support/unified-rows.ts'
 
 const A = uuid(1)
 const run = promisify(execFile)
@@ -108,6 +108,19 @@ describe('the published copy', () => {
     expect(await ids('current_report')).toEqual([uuid(1), uuid(3)])
     expect(await ids('current_question')).toEqual([uuid(4), uuid(6)])
     expect(await ids('latest_report')).toEqual([uuid(1), uuid(2), uuid(3)])
+  })
+
+  test('shows the codes of both models, which belong to no incident', async () => {
+    const directory = temporaryDirectory()
+    const sink = await openAnalytics(directory)
+    const codes = [referenceCode('ASSAULT_5'), referenceCode('3412', { id: uuid(7), source: 'NOMIS' })]
+    await sink.write([incidentChange({ offset: 0, lsn: 10, rows: [reportRow(A), ...codes] })])
+    await sink.publish()
+    const shown = await ask(directory, 'SELECT source, code FROM current_reference_code ORDER BY source')
+    expect(shown).toEqual([
+      ['DPS', 'ASSAULT_5'],
+      ['NOMIS', '3412'],
+    ])
   })
 
   test('carries what made each row', async () => {

@@ -6,6 +6,8 @@ import { position } from '../../core/position.ts'
 import { sinkContract, type OpenSink } from '../contract/sink.ts'
 import { OPERATIONAL_PROJECTIONS, openStore, storedRows } from '../support/operational.ts'
 import { testDatabase, type TestDatabase } from '../support/postgres.ts'
+import { unify } from '../../transforms/unify.ts'
+import { rowChange, sourceRow } from '../support/source-rows.ts'
 import { changeOf, dpsReport, markerAt, nomisReport, prisoner, uuid } from '../support/unified-rows.ts'
 
 sinkContract('the operational store', async () => {
@@ -124,6 +126,31 @@ describe('an incident is incomplete while a source row of it cannot be mapped', 
     await together.write(changes)
     expect(await found()).toEqual(left)
   })
+})
+
+test('a case that can no longer be mapped leaves nothing behind, nor when it is deleted or mended then', async () => {
+  const table = 'nomis.incident_cases'
+  const sound = sourceRow(table)
+  const unknown = { ...sound, incident_status: 'IUP' }
+  const shorter = { ...sound, incident_details: 'Found on the wing.' }
+  const counts = async () =>
+    (
+      await database.query<{ n: number[] }>(`SELECT array[(SELECT count(*) FROM prisons.incidents_report)::int,
+        (SELECT count(*) FROM prisons.incidents_description_addendum)::int, (SELECT count(*) FROM prisons.incidents_incomplete)::int] AS n`)
+    )[0]!.n
+  const change = (offset: number, op: 'c' | 'u' | 'd', images: Parameters<typeof rowChange>[1]) =>
+    unify({ ...rowChange(table, { ...images, op }), offset, position: position(1, 8 * (offset + 1), 1) })
+  for (const last of ['d', 'u'] as const) {
+    const sink = await opened()
+    await sink.write([change(0, 'c', { after: sound })])
+    expect(await counts()).toEqual([1, 1, 0])
+    await sink.write([change(1, 'u', { before: sound, after: unknown })])
+    expect(await counts()).toEqual([0, 0, 1])
+    if (last === 'd') await sink.write([change(2, 'd', { before: unknown })])
+    else await sink.write([change(2, 'u', { before: unknown, after: shorter })])
+    expect(await counts()).toEqual(last === 'd' ? [0, 0, 0] : [1, 0, 0])
+    await database.query('DROP SCHEMA prisons CASCADE')
+  }
 })
 
 test('what was deleted is remembered until every partition has passed it, and a day longer', async () => {

@@ -2,7 +2,11 @@
 import type { EntityRow, IncidentChange } from '../../core/incident.ts'
 import {
   changeOf,
+  correctionRequest,
+  descriptionAddendum,
   dpsReport,
+  earlierQuestion,
+  earlierResponse,
   markerAt,
   nomisReport,
   prisoner,
@@ -10,12 +14,21 @@ import {
   response,
   staff,
   statusChange,
+  typeChange,
 } from './unified-rows.ts'
 
 const dps = dpsReport(1, { location: 'MDI', lastUserAction: 'CLOSE', duplicatedReportId: dpsReport(2).id })
 const first = question(1, dps)
 /** The code of the first once more, with the higher key but the same sequence (domain 9.3). */
 const again = question(10, dps, { sequence: 1, code: '44001', label: null, question: 'AGAIN' })
+
+const disorder = typeChange(2, dps)
+const barricade = typeChange(1, dps, {
+  type: 'BARRICADE_1',
+  changedAtLocal: '2024-07-01T13:10:00.000000',
+  changedBy: null,
+})
+const askedThen = earlierQuestion(1, disorder)
 
 export const DPS_INCIDENT = {
   report: dps,
@@ -30,12 +43,28 @@ export const DPS_INCIDENT = {
     prisoner(2, dps, { prisonerNumber: 'B1234BC', prisonerRole: 'VICTIM', outcome: null, comment: 'Hurt' }),
     statusChange(2, dps, { status: 'AWAITING_REVIEW', changedAtLocal: '2024-07-01T14:00:00.000000' }),
     statusChange(1, dps, { changedBy: null }),
+    disorder,
+    barricade,
+    askedThen,
+    earlierResponse(6, askedThen, { sequence: 0 }),
+    correctionRequest(8, dps, {
+      sequence: 2,
+      descriptionOfChange: null,
+      correctionRequestedBy: null,
+      userAction: null,
+    }),
+    correctionRequest(7, dps, { sequence: 0, originalReportReference: '10000002' }),
+    descriptionAddendum(9, dps, { sequence: 1, createdBy: null, firstName: null, lastName: null, text: '' }),
+    descriptionAddendum(3, dps, { sequence: 0 }),
   ],
 }
 
 const nomis = nomisReport(247_314, { location: null, incidentDateAndTimeLocal: '2004-02-29T00:00:00.000000' })
 const asked = question(3, nomis, { sequence: 3, question: null, label: null })
 const askedLater = question(12, nomis, { sequence: 12, question: 'WERE THERE INJURIES', label: 'WERE THERE INJURIES' })
+
+const changed = typeChange(12, nomis, { typeRaw: 'DISORDER1' })
+const askedBefore = earlierQuestion(4, changed, { sequence: 4 })
 
 export const NOMIS_INCIDENT = {
   report: nomis,
@@ -49,6 +78,13 @@ export const NOMIS_INCIDENT = {
     staff(3, nomis, { sequence: 3, firstName: null, lastName: null }),
     prisoner(2, nomis, { sequence: 2, prisonerNumber: null }),
     statusChange(0, nomis, { status: 'ON_HOLD', statusRaw: 'INAN', changedBy: null, synthetic: true }),
+    changed,
+    askedBefore,
+    earlierQuestion(11, changed, { sequence: 11, code: '45011' }),
+    earlierResponse(30, askedBefore, { sequence: 30 }),
+    correctionRequest(3, nomis, { userAction: null, userType: null, location: 'NOU' }),
+    correctionRequest(1, nomis, { userAction: null, userType: null, location: null }),
+    descriptionAddendum(0, nomis, { createdBy: null }),
   ],
 }
 

@@ -360,7 +360,7 @@ export interface ChangeParts {
 }
 
 /** The incident that the rows of this file belong to; null for those that belong to none. */
-function incidentOf(table: string): string | null {
+export function incidentOf(table: string): string | null {
   if (!CAPTURED_TABLES.includes(table) || REFERENCE_TABLES.some((each) => each === table)) return null
   return table.startsWith('nomis.') ? '247314' : '10000042'
 }

@@ -194,6 +194,12 @@ describe('incident types (domain 3.1)', () => {
     expect(mapped('public.report', { type: type! })).toMatchObject({ type, typeFamily: family, typeRaw: type })
   })
 
+  test.each(TYPES)('NOMIS %s and %s are read alike where a type was given up', (nomis, type, family) => {
+    const earlier = mapped('nomis.incident_questionnaire_hty', { type: nomis! })
+    expect(earlier).toMatchObject({ type, typeFamily: family, typeRaw: nomis })
+    expect(mapped('public.history', { type: type! })).toMatchObject({ type, typeFamily: family, typeRaw: type })
+  })
+
   test("the service's own copy of its types has the same codes and families", () => {
     const copied = constants('constant_type').map((values) => `${values[0]} ${values.at(-1)}`)
     expect(copied.toSorted()).toEqual(TYPES.map(([, type, family]) => `${type} ${family}`).toSorted())
@@ -201,10 +207,12 @@ describe('incident types (domain 3.1)', () => {
 
   test.each(['ASSAULT', 'OLD_ASSAULT1', 'FINDS', 'ABSCONDER'])('DPS knows no %s since it renamed its types', (type) => {
     expect(refusalOf('public.report', { type })).toBe('UNKNOWN_CODE')
+    expect(refusalOf('public.history', { type })).toBe('UNKNOWN_CODE')
   })
 
   test.each(['ASSAULT_5', 'MISCELLANEOUS', ''])('NOMIS knows no %s', (type) => {
     expect(refusalOf('nomis.incident_cases', { incident_type: type })).toBe('UNKNOWN_CODE')
+    expect(refusalOf('nomis.incident_questionnaire_hty', { type })).toBe('UNKNOWN_CODE')
   })
 })
 
