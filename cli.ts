@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /** The commands. Each parses, runs, and ends with a documented exit code; data on stdout, everything else on stderr. */
-import { Command, CommanderError, Option } from 'commander'
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { OPTIONS, parseConfig, type Config } from './config.ts'
 import { EXIT, exitCode, PipelineError } from './core/error.ts'
 import { sourceInit } from './commands/source.ts'
@@ -14,8 +14,12 @@ import { tableProgress } from './commands/progress.ts'
 const program = new Command('incidents')
   .description('Prison incident reports: PostgreSQL to Kafka, Digital Prison Reporting, DuckDB and an API.')
   .exitOverride()
-  .showHelpAfterError()
+  .showHelpAfterError('Try `incidents --help`.')
+  .configureHelp({ visibleCommands: leaves, subcommandTerm: term })
   .addHelpText('after', () => `\nEnvironment:\n${environmentHelp()}\n\nExit codes:\n${exitHelp()}`)
+
+/** How long an orderly end may take: a supervisor kills after ten. */
+const ORDERLY_MS = 8_000
 
 const json = new Option('--json', 'one line of JSON on stdout')
 
@@ -89,6 +93,9 @@ async function main(command: (config: Config, signal: AbortSignal) => Promise<nu
   for (const name of ['SIGINT', 'SIGTERM'] as const) {
     process.on(name, () => {
       interrupted ||= name === 'SIGINT'
+      // Nothing is lost by not waiting: a restart is a recovery.
+      if (stop.signal.aborted) process.exit(interrupted ? EXIT.interrupted : EXIT.done)
+      setTimeout(() => process.exit(interrupted ? EXIT.interrupted : EXIT.done), ORDERLY_MS).unref()
       stop.abort()
     })
   }
@@ -114,16 +121,25 @@ function environment(config: Config) {
 
 function count(text: string): number {
   const n = Number(text)
-  if (!Number.isInteger(n) || n < 0)
-    throw new CommanderError(EXIT.usage, 'incidents.count', `error: "${text}" is not a whole number`)
+  if (!Number.isInteger(n) || n < 0) throw new InvalidArgumentError('Expected a whole number.')
   return n
 }
 
 function sinkName(text: string): SinkName {
   const found = SINKS.find((name) => name === text)
-  if (found === undefined)
-    throw new CommanderError(EXIT.usage, 'incidents.sink', `error: "${text}" is none of ${SINKS.join(', ')}`)
+  if (found === undefined) throw new InvalidArgumentError(`Expected ${SINKS.join(', ')}.`)
   return found
+}
+
+/** The commands that do something, those of a group among them. */
+function leaves(command: Command): Command[] {
+  return command.commands.flatMap((each) => (each.commands.length > 0 ? each.commands : [each])) as Command[]
+}
+
+function term(command: Command): string {
+  const group = command.parent === null || command.parent === program ? '' : `${command.parent.name()} `
+  const args = command.registeredArguments.map((argument) => ` <${argument.name()}>`).join('')
+  return `${group}${command.name()}${args} [options]`
 }
 
 function environmentHelp(): string {

@@ -10,6 +10,12 @@ const url = (protocols: readonly string[]) =>
     error: `expected a URL that begins with ${protocols.map((each) => `${each}//`).join(' or ')}`,
   })
 
+/** An `@` behind the host is a password that was not encoded: the parts are then not what they seem. */
+const databaseUrl = url(['postgres:', 'postgresql:']).refine(
+  (text) => !URL.canParse(text) || !new URL(text).href.replace(/^[^/]*\/\/[^/?#]*/, '').includes('@'),
+  { error: 'expected #, /, ? and @ in user or password as %23, %2F, %3F and %40' },
+)
+
 const port = z.coerce.number().int().min(0).max(65_535)
 
 interface Option {
@@ -23,7 +29,7 @@ interface Option {
 
 export const OPTIONS = {
   DATABASE_URL: {
-    schema: url(['postgres:', 'postgresql:']).optional(),
+    schema: databaseUrl.optional(),
     secret: true,
     says: 'The incident database: PostgreSQL 15 or later.',
   },
@@ -41,7 +47,10 @@ export const OPTIONS = {
     says: 'What this process keeps on disk; locked by it.',
   },
   KAFKA_BROKERS: {
-    schema: z.string().min(1).optional(),
+    schema: z
+      .string()
+      .regex(/^[^\s,:/]+:\d{1,5}(,[^\s,:/]+:\d{1,5})*$/, 'expected host:port, separated by commas')
+      .optional(),
     says: 'host:port, separated by commas. Needed by capture, unify and deliver; refused by run.',
   },
   KAFKA_PARTITIONS: {
@@ -74,7 +83,7 @@ export const OPTIONS = {
     says: 'Where the DuckDB file and its parquet lie.',
   },
   OPERATIONAL_DATABASE_URL: {
-    schema: url(['postgres:', 'postgresql:']).optional(),
+    schema: databaseUrl.optional(),
     byDefault: 'DATABASE_URL',
     secret: true,
     says: 'The operational store, which the API reads; its tables lie in schema prisons.',
@@ -136,6 +145,7 @@ export function parseConfig(environment: Readonly<Record<string, string | undefi
     }
     parsed[name] = result.data
   }
+  if (parsed['KAFKA_SASL_USERNAME'] !== undefined) required(parsed as Config, 'KAFKA_SASL_PASSWORD')
   return Object.freeze(parsed) as Config
 }
 

@@ -21,6 +21,7 @@ import type { PlacedSink } from './core/place.ts'
 import { BEGINNING } from './core/position.ts'
 import type { Logger, Metrics } from './observability.ts'
 import { deadLetterCodec } from './schemas/dead-letter.ts'
+import { eventCodec } from './schemas/events.ts'
 import { governedCodec } from './schemas/governed.ts'
 import { projections } from './schemas/policy/projection.ts'
 import { rawDecoder } from './schemas/raw-decoder.ts'
@@ -118,9 +119,11 @@ export async function governed(runtime: Runtime, signal: AbortSignal): Promise<v
   const { config, transport, registry, raw } = runtime
   const names = topics(config.NAMESPACE)
   await transport.topic(names.unified)
+  await transport.topic(names.events)
   await transport.topic(names.deadLetters)
   const pseudonymKey = required(config, 'PSEUDONYM_KEY')
   const rows = await governedCodec(registry, { topic: names.unified.name, pseudonymKey })
+  const events = await eventCodec(registry, names.events.name)
   const letters = await deadLetterCodec(registry, names.deadLetters.name)
   let assigned: Parameters<Parameters<typeof changeFeed>[0]>[0] = () => {}
   const processor = await transport.process(raw, {
@@ -129,8 +132,14 @@ export async function governed(runtime: Runtime, signal: AbortSignal): Promise<v
   })
   const sink = governedTopics({
     rows,
+    events,
     letters,
-    topics: { raw: raw.name, unified: names.unified.name, deadLetters: names.deadLetters.name },
+    topics: {
+      raw: raw.name,
+      unified: names.unified.name,
+      events: names.events.name,
+      deadLetters: names.deadLetters.name,
+    },
     target: processor.sink,
   })
   const changes = changeFeed((reset) => {

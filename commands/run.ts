@@ -1,6 +1,7 @@
 /** Stages as processes: one alone on Kafka, or all of them together in the embedded runtime. */
 import { createServer } from 'node:http'
 import { required, type Config } from '../config.ts'
+import { connect, disconnect } from '../connectors/postgres/session.ts'
 import { EXIT, PipelineError } from '../core/error.ts'
 import type { Logger, Metrics } from '../observability.ts'
 import {
@@ -37,7 +38,7 @@ export function embeddedStages(runtime: Runtime): ReadonlyMap<string, Stage> {
 
 export async function runEmbedded(environment: Environment, signal: AbortSignal): Promise<number> {
   const { config, log } = environment
-  required(config, 'DATABASE_URL')
+  const url = required(config, 'DATABASE_URL')
   required(config, 'PSEUDONYM_KEY')
   if (config.KAFKA_BROKERS !== undefined) {
     throw new PipelineError(
@@ -48,6 +49,8 @@ export async function runEmbedded(environment: Environment, signal: AbortSignal)
   }
   const lock = await lockStateDirectory(config.STATE_DIR)
   try {
+    // Where the store lies in the source's database, it must not be the store that is said to be away.
+    await answers(url)
     const runtime = await embeddedRuntime(environment)
     const stopMetrics = serveMetrics(environment)
     try {
@@ -60,6 +63,11 @@ export async function runEmbedded(environment: Environment, signal: AbortSignal)
     lock.release()
   }
   return EXIT.done
+}
+
+/** SOURCE_UNREACHABLE. */
+async function answers(url: string): Promise<void> {
+  await disconnect(await connect(url))
 }
 
 export async function runStage(

@@ -4,8 +4,11 @@ import { errorFields, type Logger } from '../observability.ts'
 
 export type Stage = (signal: AbortSignal) => Promise<void>
 
-/** A stage that fails sooner than this the first time has never worked: its error is the configuration's. */
-const SETTLED_MS = 10_000
+/**
+ * A stage that fails sooner than this the first time has never worked: its error is the configuration's. Longer than any
+ * time that a connection is waited for.
+ */
+const SETTLED_MS = 15_000
 const LONGEST_PAUSE_MS = 30_000
 
 /** Runs the stages until the signal; rejects with the first error that trying again cannot help, the others stopped. */
@@ -53,10 +56,12 @@ function isRetriable(error: unknown): boolean {
 
 export function sleep(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms)
-    signal.addEventListener('abort', () => {
+    const end = (): void => {
       clearTimeout(timer)
+      signal.removeEventListener('abort', end)
       resolve()
-    })
+    }
+    const timer = setTimeout(end, signal.aborted ? 0 : ms)
+    signal.addEventListener('abort', end)
   })
 }

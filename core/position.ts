@@ -32,6 +32,11 @@ export function sameTransaction(a: Position, b: Position): boolean {
   return a.slice(0, 22) === b.slice(0, 22)
 }
 
+/** Above everything before its transaction, below everything in it. */
+export function beforeTransaction(p: Position): Position {
+  return `${p.slice(0, 22)}00000000` as Position
+}
+
 export function isPosition(text: string): text is Position {
   return POSITION.test(text)
 }

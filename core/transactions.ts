@@ -66,6 +66,10 @@ export function wholeTransactions(upstream: Feed<Change>, maxBytes: number): Tra
     }
     const begun = open.get(change.partition)
     const last = begun?.at(-1)
+    if (last !== undefined && change.op === 'm' && change.position < last.change.position) {
+      owner.waiting -= 1 // of a capture that was replaced: it knows less than what is open, and must not end it
+      return
+    }
     if (begun !== undefined && last !== undefined && !sameTransaction(last.change.position, change.position)) {
       begun[begun.length - 1] = { ...last, change: { ...last.change, lastInTransaction: true } }
       release(change.partition, ready)

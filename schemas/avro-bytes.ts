@@ -45,10 +45,11 @@ export function putBytes(out: Buffer, at: number, from: Buffer, start: number, e
   return to
 }
 
-/** A string out of one that is known to be ASCII. */
+/** A string out of one that is known to be ASCII and short. */
 export function putAscii(out: Buffer, at: number, text: string): number {
-  const to = putLong(out, at, text.length)
-  return to + out.write(text, to, 'latin1')
+  let to = putLong(out, at, text.length)
+  for (let i = 0; i < text.length; i++) out[to++] = text.charCodeAt(i)
+  return to
 }
 
 export function putText(out: Buffer, at: number, text: string): number {
@@ -102,6 +103,7 @@ function takeBigLong(cursor: Cursor): number | bigint {
   for (let shift = 0n; ; shift += 7n) {
     if (shift > 63n) throw malformed(cursor.bytes.length)
     const byte = takeByte(cursor)
+    if (shift === 63n && byte > 1) throw malformed(cursor.bytes.length)
     zigzag |= BigInt(byte & 0x7f) << shift
     if (byte < 0x80) break
   }
@@ -115,6 +117,13 @@ export function takeInt(cursor: Cursor): number {
   const value = takeLong(cursor)
   if (typeof value === 'bigint') throw malformed(cursor.bytes.length)
   return value
+}
+
+/** The branch of a union of null and one other type: whether it is the other. */
+export function takeIsPresent(cursor: Cursor): boolean {
+  const branch = takeByte(cursor)
+  if (branch !== 0 && branch !== 2) throw malformed(cursor.bytes.length)
+  return branch === 2
 }
 
 export function takeByte(cursor: Cursor): number {

@@ -1,7 +1,7 @@
 /**
  * How a PostgreSQL type travels: one table. A type that is not in it travels as PostgreSQL's own text.
  *
- * What an Avro number cannot hold (`infinity`) is never replaced by a sentinel: the column's schema is widened to take
+ * What an Avro number cannot hold (`infinity`, the year 294276) is never replaced by a sentinel: the column's schema is widened to take
  * text as well, from the first such value on (raw-schema.ts).
  */
 import type { Value } from '../core/change.ts'
@@ -16,7 +16,7 @@ import {
   takeText,
   type Cursor,
 } from './avro-bytes.ts'
-import { dateDays, dateText, timestampMicros, timestampText } from './pg-time.ts'
+import { civilDays, dateDays, dateText, timestampMicros, timestampText } from './pg-time.ts'
 import type { AvroSchema } from './registry.ts'
 
 /** Writes a value given as PostgreSQL's text; -1 when the Avro type cannot hold it. */
@@ -29,6 +29,8 @@ export interface PgType {
   readonly read: (cursor: Cursor) => Value
   /** PostgreSQL's text as the same Value. */
   readonly value: (text: string) => Value
+  /** Whether the type has values that `write` answers with -1. */
+  readonly partial?: true
 }
 
 const text: PgType = { avro: 'string', write: putBytes, read: takeText, value: (found) => found }
@@ -63,9 +65,9 @@ const long: PgType = {
 
 const float: PgType = {
   avro: 'float',
-  write: (out, at, bytes, start, end) => out.writeFloatLE(Number(bytes.toString('latin1', start, end)), at),
+  write: (out, at, bytes, start, end) => out.writeFloatLE(nearestFloat(bytes.toString('latin1', start, end)), at),
   read: (cursor) => cursor.bytes.readFloatLE(take(cursor, 4)),
-  value: (found) => Math.fround(Number(found)),
+  value: nearestFloat,
 }
 
 const double: PgType = {
@@ -91,22 +93,29 @@ const bytea: PgType = {
 const uuid: PgType = { ...text, avro: { type: 'string', logicalType: 'uuid' } }
 
 const date: PgType = {
+  partial: true,
   avro: { type: 'int', logicalType: 'date' },
   write: (out, at, bytes, start, end) => {
-    const days = dateDays(bytes.toString('latin1', start, end))
+    const days = fastDays(bytes, start, end) ?? dateDays(bytes.toString('latin1', start, end))
     return days === null ? -1 : putLong(out, at, days)
   },
   read: (cursor) => dateText(takeInt(cursor)),
   value: (found) => found,
 }
 
+/** PostgreSQL counts from 2000, so its last 30 years are beyond a long that counts from 1970. */
+function isBeyondLong(micros: number | bigint): boolean {
+  return typeof micros === 'bigint' && micros > 0x7fff_ffff_ffff_ffffn
+}
+
 function timestamp(logicalType: string, zone: '' | '+00'): PgType {
   return {
+    partial: true,
     avro: { type: 'long', logicalType },
     write: (out, at, bytes, start, end) => {
       const micros =
         fastMicros(bytes, start, zone === '' ? end : end - 3) ?? timestampMicros(bytes.toString('latin1', start, end))
-      return micros === null ? -1 : putLong(out, at, micros)
+      return micros === null || isBeyondLong(micros) ? -1 : putLong(out, at, micros)
     },
     read: (cursor) => timestampText(takeLong(cursor), zone),
     value: (found) => found,
@@ -133,6 +142,12 @@ export function pgType(oid: number): PgType {
   return BY_OID.get(oid) ?? text
 }
 
+/** How a key's column travels: in one form whatever its value, since a key in two forms would be two keys. */
+export function pgKeyType(oid: number): PgType {
+  const type = pgType(oid)
+  return type.partial === true ? text : type
+}
+
 function take(cursor: Cursor, length: number): number {
   const start = cursor.at
   if (start + length > cursor.bytes.length) throw malformed(cursor.bytes.length)
@@ -147,23 +162,40 @@ function integer(bytes: Buffer, start: number, end: number): number {
   return negative ? -value : value
 }
 
-let cachedDate = -1
-let cachedDays = 0
+/**
+ * The float that PostgreSQL's text stands for. By way of a double it is rounded twice; where that double lies midway
+ * between two floats, the text's own digits tell on which side of it they are (7.038531e-26 is such a text).
+ */
+function nearestFloat(text: string): number {
+  const double = Number(text)
+  const even = Math.fround(double)
+  const other = 2 * double - even
+  if (other === even || Math.fround(other) !== other || !Number.isFinite(other)) return even
+  const isBeyond = digits(text) > digits(double.toPrecision(100))
+  return isBeyond === Math.abs(other) > Math.abs(even) ? other : even
+}
 
-/** `YYYY-MM-DD HH:MM:SS[.ffffff]` of a four-digit year, straight from the bytes; null for every other form. */
+/** A number's digits from the first that counts, as text of one length: to compare numbers that lie close together. */
+function digits(number: string): string {
+  return number.replace(/e.*/, '').replaceAll(/[-.]/g, '').replace(/^0+/, '').padEnd(120, '0')
+}
+
+/** Beyond these days microseconds leave the safe integers. */
+const FIRST_SAFE_DAY = civilDays(1700, 1, 1)
+const LAST_SAFE_DAY = civilDays(2250, 12, 31)
+
+/** `YYYY-MM-DD` straight from the bytes; null for every other form. */
+function fastDays(b: Buffer, p: number, end: number): number | null {
+  if (end - p !== 10 || b[p + 4] !== 0x2d || b[p + 7] !== 0x2d) return null
+  return civilDays(digits2(b, p) * 100 + digits2(b, p + 2), digits2(b, p + 5), digits2(b, p + 8))
+}
+
+/** `YYYY-MM-DD HH:MM:SS[.ffffff]` of a year near ours, straight from the bytes; null for every other form. */
 function fastMicros(b: Buffer, p: number, end: number): number | null {
   const length = end - p
-  if (length < 19 || length > 26 || b[p + 4] !== 0x2d || b[p + 10] !== 0x20 || b[p + 13] !== 0x3a) return null
-  const y = digits2(b, p) * 100 + digits2(b, p + 2)
-  const m = digits2(b, p + 5)
-  const d = digits2(b, p + 8)
-  const key = (y * 16 + m) * 32 + d
-  if (key !== cachedDate) {
-    const days = dateDays(b.toString('latin1', p, p + 10))
-    if (days === null || y > 2250) return null
-    cachedDate = key
-    cachedDays = days
-  }
+  if (length < 19 || length > 26 || b[p + 10] !== 0x20 || b[p + 13] !== 0x3a) return null
+  const days = fastDays(b, p, p + 10)
+  if (days === null || days < FIRST_SAFE_DAY || days > LAST_SAFE_DAY) return null
   const seconds = digits2(b, p + 11) * 3600 + digits2(b, p + 14) * 60 + digits2(b, p + 17)
   let micros = 0
   if (length > 19) {
@@ -175,7 +207,7 @@ function fastMicros(b: Buffer, p: number, end: number): number | null {
       micros += digit * unit
     }
   }
-  return (cachedDays * 86_400 + seconds) * 1e6 + micros
+  return (days * 86_400 + seconds) * 1e6 + micros
 }
 
 function digits2(b: Buffer, p: number): number {

@@ -2,7 +2,7 @@
 import type { Change, Column, Op, Row, Table, Value } from '../core/change.ts'
 import type { Received } from '../core/message.ts'
 import type { Position } from '../core/position.ts'
-import { malformed, takeByte, takeInt, takeLong, takeText, type Cursor } from './avro-bytes.ts'
+import { malformed, takeByte, takeInt, takeIsPresent, takeLong, takeRun, takeText, type Cursor } from './avro-bytes.ts'
 import { pgType } from './pg-types.ts'
 import type { AvroSchema, Registry } from './registry.ts'
 
@@ -30,7 +30,9 @@ export function rawDecoder(registry: Registry): RawDecoder {
         if (bytes === null || bytes.length < 5 || bytes[0] !== 0) throw malformed(bytes?.length ?? 0)
         const id = bytes.readUInt32BE(1)
         const read = readers.get(id) ?? (await reader(id))
-        changes.push(read({ bytes, at: 5 }, record))
+        const cursor: Cursor = { bytes, at: 5 }
+        changes.push(read(cursor, record))
+        if (cursor.at !== bytes.length) throw malformed(bytes.length)
       }
       return changes
     },
@@ -39,15 +41,15 @@ export function rawDecoder(registry: Registry): RawDecoder {
 
 interface RecordSchema {
   readonly name: string
-  readonly fields: readonly { readonly name: string; readonly type: unknown }[]
+  readonly fields?: readonly { readonly name: string; readonly type: unknown }[]
 }
 
 function makeReader(schema: AvroSchema): Reader {
   const { name, fields } = schema as unknown as RecordSchema
   if (name === 'Marker') return readMarker
-  const branches = fields[0]?.type as readonly unknown[]
+  const branches = fields?.[0]?.type as readonly unknown[]
   if (name !== 'Envelope' || !Array.isArray(branches)) throw malformed(0)
-  return envelopeReader(valueTable(schema, branches[1] as ValueSchema))
+  return envelopeReader(branches[1] as ValueSchema)
 }
 
 interface ValueSchema {
@@ -60,17 +62,18 @@ interface ValueSchema {
   }[]
 }
 
-/** The namespace is `<prefix>.<schema>.<table>`, but the source's own names are only in the records: see readEnvelope. */
-function valueTable(schema: AvroSchema, value: ValueSchema): { columns: Column[]; key: readonly string[] } {
-  return {
-    key: value.pgKey,
-    columns: value.fields.map((field) => ({ name: field.pgName, oid: field.pgOid, modifier: field.pgModifier })),
-  }
+/** A row without values yet. An ordinary object's `__proto__` is no property: a table that has it gets another kind. */
+export function emptyRow(columns: readonly Column[]): Record<string, Value> {
+  return columns.some((column) => column.name === '__proto__') ? Object.create(null) : {}
 }
 
-function envelopeReader({ columns, key }: { columns: Column[]; key: readonly string[] }): Reader {
+function envelopeReader({ pgKey: key, fields }: ValueSchema): Reader {
+  const columns = fields.map((field): Column => ({ name: field.pgName, oid: field.pgOid, modifier: field.pgModifier }))
   const reads = columns.map((column) => pgType(column.oid).read)
+  const isWidened = fields.map((field) => field.type.length > 2)
   const names = columns.map((column) => column.name)
+  const isPlain = Object.getPrototypeOf(emptyRow(columns)) !== null
+  /** The source's own names are in the records alone: the schema's namespace holds Avro's. */
   let table: Table | null = null
 
   function readValue(cursor: Cursor, i: number): Value {
@@ -80,44 +83,62 @@ function envelopeReader({ columns, key }: { columns: Column[]; key: readonly str
       case 2:
         return reads[i]!(cursor)
       case 4:
-        return takeText(cursor)
-      default:
-        throw malformed(cursor.bytes.length)
+        if (isWidened[i] === true) return takeText(cursor)
     }
+    throw malformed(cursor.bytes.length)
   }
 
+  const build = new Function('read', 'cursor', `return {${names.map((n, i) => `${n === '__proto__' ? '["__proto__"]' : JSON.stringify(n)}: read(cursor, ${i})`).join(',')}}`) as (read: typeof readValue, cursor: Cursor) => Row
+
   function readRow(cursor: Cursor): Row | null {
-    if (takeByte(cursor) === 0) return null
-    const row: Record<string, Value> = {}
-    for (let i = 0; i < names.length; i++) row[names[i]!] = readValue(cursor, i)
-    return row
+    return takeIsPresent(cursor) ? build(readValue, cursor) : null
   }
 
   return (cursor, record) => {
     const before = readRow(cursor)
     const after = readRow(cursor)
-    const source = readSource(cursor)
-    const op = takeText(cursor) as Op
-    if (takeByte(cursor) !== 0) takeLong(cursor)
+    if (table === null) {
+      const { at } = cursor
+      table = { ...readTableName(cursor), columns, key }
+      cursor.at = at
+    }
+    skipSource(cursor)
+    const op = readOp(cursor)
+    if (takeIsPresent(cursor)) takeLong(cursor)
     const common = readCommon(cursor, record)
-    const reference = takeByte(cursor) === 0 ? null : takeText(cursor)
-    table ??= { schema: source.schema, name: source.table, columns, key }
+    const reference = takeIsPresent(cursor) ? takeText(cursor) : null
+    if (before === null && after === null) throw malformed(cursor.bytes.length)
     return { op, table, reference, before, after, ...common }
   }
 }
 
-function readSource(cursor: Cursor): { schema: string; table: string } {
-  takeText(cursor)
-  takeText(cursor)
-  takeText(cursor)
+function readOp(cursor: Cursor): Op {
+  const op = takeText(cursor)
+  if (op === 'c' || op === 'u' || op === 'd' || op === 'r') return op
+  throw malformed(cursor.bytes.length)
+}
+
+/** Source's fields before schema and table. */
+function skipSourceHead(cursor: Cursor): void {
+  takeRun(cursor)
+  takeRun(cursor)
+  takeRun(cursor)
   takeLong(cursor)
-  if (takeByte(cursor) !== 0) takeText(cursor)
-  takeText(cursor)
-  const schema = takeText(cursor)
-  const table = takeText(cursor)
-  if (takeByte(cursor) !== 0) takeLong(cursor)
-  if (takeByte(cursor) !== 0) takeLong(cursor)
-  return { schema, table }
+  if (takeIsPresent(cursor)) takeRun(cursor)
+  takeRun(cursor)
+}
+
+function readTableName(cursor: Cursor): Pick<Table, 'schema' | 'name'> {
+  skipSourceHead(cursor)
+  return { schema: takeText(cursor), name: takeText(cursor) }
+}
+
+function skipSource(cursor: Cursor): void {
+  skipSourceHead(cursor)
+  takeRun(cursor)
+  takeRun(cursor)
+  if (takeIsPresent(cursor)) takeLong(cursor)
+  if (takeIsPresent(cursor)) takeLong(cursor)
 }
 
 function readMarker(cursor: Cursor, record: Received): Change {

@@ -7,12 +7,15 @@ import { image, tableName, type Change, type Marker, type RowChange, type Table,
 import { PipelineError } from '../core/error.ts'
 import type { Message } from '../core/message.ts'
 import { putAscii, putLong, putText } from './avro-bytes.ts'
-import { pgType, type TextWriter } from './pg-types.ts'
+import { pgKeyType, pgType, type TextWriter } from './pg-types.ts'
 import { envelopeSchema, keySchema, markerKeySchema, markerSchema, recordNamespace } from './raw-schema.ts'
 import { subjectName, type Registry } from './registry.ts'
 
 export interface RawEncoder {
-  /** One record a change, in order. CONTRACT or REGISTRY when a table's schema cannot be registered. */
+  /**
+   * One record a change, in order. CONTRACT or REGISTRY when a table's schema cannot be registered, MALFORMED_WAL when a
+   * tuple is not one of its table.
+   */
   encode(changes: readonly Change<Tuple>[]): Promise<Message[]>
 }
 
@@ -30,8 +33,9 @@ interface TableEncoder {
   readonly envelopeId: number
   readonly keyId: number
   readonly writers: readonly TextWriter[]
-  /** The key's columns by their place in the row. */
+  /** The key's columns by their place in the row, and what writes each. */
   readonly keyColumns: readonly number[]
+  readonly keyWriters: readonly TextWriter[]
   /** Source's fields up to ts_ms, and from db to table. */
   readonly sourceHead: Buffer
   readonly sourceTail: Buffer
@@ -54,7 +58,28 @@ export function rawEncoder({ registry, topic, namespace, database }: RawEncoderO
   let ends = new Int32Array(64)
 
   async function tableEncoder(table: Table): Promise<TableEncoder> {
-    const wide = widened.get(tableName(table)) ?? new Set()
+    const found = await tableEncoderOf(table, widened.get(tableName(table)) ?? new Set())
+    encoders.set(table, found)
+    return found
+  }
+
+  /** What an earlier run has widened stays so: its schemas are in the registry and cannot be narrowed again. */
+  async function tableEncoderOf(table: Table, wide: ReadonlySet<string>): Promise<TableEncoder> {
+    try {
+      return await registered(table, wide)
+    } catch (error) {
+      const partial = table.columns.filter((column) => pgType(column.oid).partial === true && !wide.has(column.name))
+      if (partial.length === 0 || !(error instanceof PipelineError) || error.code !== 'CONTRACT') throw error
+      const all = new Set([...wide, ...partial.map((column) => column.name)])
+      const found = await registered(table, all).catch(() => {
+        throw error
+      })
+      widened.set(tableName(table), all)
+      return found
+    }
+  }
+
+  async function registered(table: Table, wide: ReadonlySet<string>): Promise<TableEncoder> {
     const name = recordNamespace(namespace, table)
     const [envelopeId, keyId] = await Promise.all([
       registry.register(
@@ -64,18 +89,18 @@ export function rawEncoder({ registry, topic, namespace, database }: RawEncoderO
       ),
       registry.register(subjectName(topic, `${name}.Key`), keySchema(namespace, table), 'BACKWARD_TRANSITIVE'),
     ])
-    const encoder: TableEncoder = {
+    const keyColumns = table.key.map((key) => table.columns.findIndex((column) => column.name === key))
+    return {
       table,
       widened: new Set(wide),
       envelopeId,
       keyId,
       writers: table.columns.map((column) => pgType(column.oid).write),
-      keyColumns: table.key.map((key) => table.columns.findIndex((column) => column.name === key)),
-      sourceHead: ascii('1', 'postgresql', namespace),
-      sourceTail: ascii(database, table.schema, table.name),
+      keyColumns,
+      keyWriters: keyColumns.map((i) => pgKeyType(table.columns[i]!.oid).write),
+      sourceHead: texts('1', 'postgresql', namespace),
+      sourceTail: texts(database, table.schema, table.name),
     }
-    encoders.set(table, encoder)
-    return encoder
   }
 
   async function markers(): Promise<{ value: number; key: number }> {
@@ -176,7 +201,8 @@ export function rawEncoder({ registry, topic, namespace, database }: RawEncoderO
     const { before, after } = change
     const main = image(change)
     const images = (before === null ? 0 : before.end - before.start) + (after === null ? 0 : after.end - after.start)
-    reserve(2 * images + 40 * table.columns.length + 1024 + 3 * (main.end - main.start))
+    const names = encoder.sourceHead.length + encoder.sourceTail.length + 3 * (change.reference?.length ?? 0)
+    reserve(2 * images + 40 * table.columns.length + 1024 + 3 * (main.end - main.start) + names)
     const timestampMs = Math.floor(change.committedAt / 1000)
     const start = at
     let q = frame(encoder.envelopeId)
@@ -207,8 +233,9 @@ export function rawEncoder({ registry, topic, namespace, database }: RawEncoderO
     return { partition: change.partition, key: encodeKey(encoder, main), value, timestampMs }
   }
 
+  /** The tuple is the one that was located last. */
   function encodeKey(encoder: TableEncoder, tuple: Tuple): Buffer {
-    const { keyColumns, writers, table } = encoder
+    const { keyColumns, keyWriters } = encoder
     const start = at
     let q = frame(encoder.keyId)
     if (keyColumns.length === 0) {
@@ -216,17 +243,10 @@ export function rawEncoder({ registry, topic, namespace, database }: RawEncoderO
       q = putLong(slab, q, hash.length)
       q += hash.copy(slab, q)
     } else {
-      locate(table, tuple)
-      for (const i of keyColumns) {
-        if (starts[i] === -1) throw malformedTuple(table)
-        q = writers[i]!(slab, q, tuple.bytes, starts[i]!, ends[i]!)
-        if (q === -1) {
-          throw new PipelineError(
-            'VALUE_RANGE',
-            `a key column of ${tableName(table)} holds a value that no Avro number can`,
-            `Give ${tableName(table)} a key without infinite dates, or leave the table out of the publication.`,
-          )
-        }
+      for (let k = 0; k < keyColumns.length; k++) {
+        const i = keyColumns[k]!
+        if (starts[i] === -1) throw malformedTuple(encoder.table)
+        q = keyWriters[k]!(slab, q, tuple.bytes, starts[i]!, ends[i]!)
       }
     }
     at = q
@@ -257,7 +277,7 @@ export function rawEncoder({ registry, topic, namespace, database }: RawEncoderO
     try {
       return encodeRow(encoder, change)
     } catch (thrown) {
-      if (!isWidening(thrown)) throw thrown
+      if (!isWidening(thrown)) throw refusal(thrown, change.table)
       at = begun
       const name = tableName(change.table)
       widened.set(name, new Set([...(widened.get(name) ?? []), thrown.column]))
@@ -280,7 +300,7 @@ export function rawEncoder({ registry, topic, namespace, database }: RawEncoderO
         try {
           messages.push(encoder === undefined ? await encodeChange(change) : encodeRow(encoder, change))
         } catch (thrown) {
-          if (!isWidening(thrown)) throw thrown
+          if (!isWidening(thrown)) throw refusal(thrown, change.table)
           at = begun
           messages.push(await encodeChange(change))
         }
@@ -294,11 +314,21 @@ function isWidening(thrown: unknown): thrown is Widening {
   return typeof thrown === 'object' && thrown !== null && 'column' in thrown && !(thrown instanceof Error)
 }
 
-function ascii(...texts: string[]): Buffer {
-  const out = Buffer.alloc(texts.reduce((sum, text) => sum + Buffer.byteLength(text) + 5, 0))
+function texts(...values: string[]): Buffer {
+  const out = Buffer.alloc(values.reduce((sum, text) => sum + Buffer.byteLength(text) + 5, 0))
   return out.subarray(
     0,
-    texts.reduce((at, text) => putText(out, at, text), 0),
+    values.reduce((at, text) => putText(out, at, text), 0),
+  )
+}
+
+/** A text that is not one of its type; what JavaScript says of it would show the value. */
+function refusal(thrown: unknown, table: Table): unknown {
+  if (!(thrown instanceof RangeError) && !(thrown instanceof SyntaxError)) return thrown
+  return new PipelineError(
+    'MALFORMED_WAL',
+    `a tuple of ${tableName(table)} holds a value that is not of its column's type`,
+    'Start capture again; if it comes again, take the table out of the publication and report it with the server version.',
   )
 }
 

@@ -3,8 +3,9 @@
  * this pipeline carries. Every column but the key's is nullable, since replication does not tell; so a column added or
  * dropped is compatible (BACKWARD_TRANSITIVE).
  */
+import { createHash } from 'node:crypto'
 import type { Column, Table } from '../core/change.ts'
-import { pgType } from './pg-types.ts'
+import { pgKeyType, pgType } from './pg-types.ts'
 import type { AvroSchema } from './registry.ts'
 
 /** Columns that have held a value which their Avro number cannot: they take text as well. */
@@ -53,7 +54,7 @@ export function keySchema(namespace: string, table: Table): AvroSchema {
     doc: table.key.length > 0 ? 'The primary key.' : 'The SHA-256 of the row: the table has no primary key.',
     fields: names.map((name) => {
       const column = table.columns.find((each) => each.name === name)
-      return { name: avroName(name), type: column === undefined ? 'bytes' : pgType(column.oid).avro }
+      return { name: avroName(name), type: column === undefined ? 'bytes' : pgKeyType(column.oid).avro }
     }),
   }
 }
@@ -137,8 +138,12 @@ function columnField(column: Column, isWidened: boolean): object {
   }
 }
 
-/** Avro's names have letters, digits and underscores; the column's own name stands beside. */
-export function avroName(name: string): string {
-  const plain = name.replaceAll(/[^A-Za-z0-9_]/g, '_')
-  return /^[A-Za-z_]/.test(plain) ? plain : `_${plain}`
+/**
+ * Avro's names have ASCII letters, digits and underscores; the column's own name stands beside. Every other name gets
+ * a piece of its hash, so that `a b` and `a-b`, or two names in another script, stay two.
+ */
+function avroName(name: string): string {
+  if (/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) return name
+  const plain = name.replaceAll(/[^A-Za-z0-9_]/g, '_').replace(/^(?=\d)/, '_')
+  return `${plain}_${createHash('sha256').update(name).digest('hex').slice(0, 8)}`
 }

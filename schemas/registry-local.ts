@@ -1,5 +1,5 @@
 /** A schema registry in this process, for the embedded runtime: ids are kept in `registry.json` of a directory. */
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { PipelineError } from '../core/error.ts'
 import { checkCompatibility, checkSchema } from './compatibility.ts'
@@ -102,7 +102,7 @@ function write(directory: string, file: string, state: State): void {
     mkdirSync(directory, { recursive: true })
     const handle = openSync(next, 'w')
     try {
-      writeSync(handle, JSON.stringify(state))
+      writeFileSync(handle, JSON.stringify(state)) // whole, or it throws: a device that fills up takes a part of one write
       fsyncSync(handle)
     } finally {
       closeSync(handle)

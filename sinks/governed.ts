@@ -1,4 +1,11 @@
-/** The governed topics as a sink: unified rows and dead letters, committed together with the place in the raw topic. */
+/**
+ * The governed topics as a sink: unified rows, domain events and dead letters, committed together with the place in the
+ * raw topic.
+ *
+ * A transaction that is too large for one write leaves its rows piece by piece, and its events with the last piece. The
+ * place of the pieces before names its first record: whoever goes on after a crash reads from there once more, for the
+ * events alone.
+ */
 import type { Change } from '../core/change.ts'
 import type { Sink } from '../core/feed.ts'
 import type { IncidentChange } from '../core/incident.ts'
@@ -6,12 +13,20 @@ import type { Output } from '../core/message.ts'
 import type { Place } from '../core/place.ts'
 import { BEGINNING, sameTransaction, type Position } from '../core/position.ts'
 import { deadLetter, type DeadLetterCodec } from '../schemas/dead-letter.ts'
+import type { EventCodec } from '../schemas/events.ts'
 import type { GovernedCodec } from '../schemas/governed.ts'
+import { eventFold, type EventFold } from '../transforms/event.ts'
 
 export interface GovernedOptions {
   readonly rows: GovernedCodec
+  readonly events: EventCodec
   readonly letters: DeadLetterCodec
-  readonly topics: { readonly raw: string; readonly unified: string; readonly deadLetters: string }
+  readonly topics: {
+    readonly raw: string
+    readonly unified: string
+    readonly events: string
+    readonly deadLetters: string
+  }
   /** Commits outputs and place together. */
   readonly target: Sink<Output>
 }
@@ -21,39 +36,58 @@ export interface GovernedSink extends Sink<IncidentChange> {
   restart(partition: number, place: Place): void
 }
 
-/** Given whole transactions in order per partition. Each change leaves its rows' records, or its dead letter. */
-export function governedTopics({ rows, letters, topics, target }: GovernedOptions): GovernedSink {
-  const places = new Map<number, Place>()
+interface Partition {
+  place: Place
+  readonly events: EventFold
+}
 
-  function placeOf(partition: number): Place {
-    return places.get(partition) ?? { next: 0, height: BEGINNING }
+/** Given transactions in order per partition. Each change leaves its rows' records, or its dead letter. */
+export function governedTopics({ rows, events, letters, topics, target }: GovernedOptions): GovernedSink {
+  const partitions = new Map<number, Partition>()
+
+  function restart(partition: number, place: Place): Partition {
+    const begun = { place, events: eventFold() }
+    partitions.set(partition, begun)
+    return begun
   }
 
   function output(partition: number, items: readonly IncidentChange[]): Output {
+    const state = partitions.get(partition) ?? restart(partition, { next: 0, height: BEGINNING })
     const messages: Output['messages'][number][] = []
     for (const [i, item] of items.entries()) {
-      const { change, refusal } = item
-      if (refusal !== null && change.op !== 'm') {
-        const letter = deadLetter(topics.raw, change, refusal)
-        messages.push({ topic: topics.deadLetters, message: letters.message(letter, change.committedAt / 1000) })
+      for (const event of state.events.add(item.change)) {
+        messages.push({ topic: topics.events, message: events.message(event, partition) })
       }
-      if (item.rows.length === 0) continue
-      for (const message of rows.messages(item, isLastWithRows(items, i)))
-        messages.push({ topic: topics.unified, message })
+      if (item.change.offset >= state.place.next) addRecords(messages, item, isLastWithRows(items, i))
     }
-    const height = items.reduce((highest, { change }) => newer(highest, change), placeOf(partition).height)
-    const place = { next: items.at(-1)!.change.offset + 1, height }
-    places.set(partition, place)
-    return { partition, place, messages }
+    state.place = placeBehind(state, items)
+    return { partition, place: state.place, messages }
+  }
+
+  function addRecords(messages: Output['messages'][number][], item: IncidentChange, last: boolean): void {
+    const { change, refusal } = item
+    if (refusal !== null && change.op !== 'm') {
+      const letter = deadLetter(topics.raw, change, refusal)
+      messages.push({ topic: topics.deadLetters, message: letters.message(letter, change.committedAt / 1000) })
+    }
+    if (item.rows.length === 0) return
+    for (const message of rows.messages(item, last)) messages.push({ topic: topics.unified, message })
   }
 
   return {
-    restart: (partition, place) => places.set(partition, place),
+    restart: (partition, place) => void restart(partition, place),
     write: async (items) => {
       const byPartition = Map.groupBy(items, (item) => item.change.partition)
       await target.write([...byPartition].map(([partition, its]) => output(partition, its)))
     },
   }
+}
+
+function placeBehind({ place, events }: Partition, items: readonly IncidentChange[]): Place {
+  const next = Math.max(place.next, items.at(-1)!.change.offset + 1)
+  const height = items.reduce((highest, { change }) => newer(highest, change), place.height)
+  const resume = events.openSince()
+  return resume === null ? { next, height } : { next, height, resume }
 }
 
 /** Whether no later change of the same transaction has rows. */

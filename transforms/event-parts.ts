@@ -100,7 +100,10 @@ function makeMeaning(name: string): Meaning | null {
   const found = ROOTS.get(name)
   if (found !== undefined) return { root: found, parts: ({ before, after }) => rootParts(found, before, after) }
   if (name === PARTIES) {
-    return { root: null, parts: ({ before, after }) => unlessSame(before, after, partyParts(before) | partyParts(after)) }
+    return {
+      root: null,
+      parts: ({ before, after }) => unlessSame(before, after, partyParts(before) | partyParts(after)),
+    }
   }
   const part = CHILDREN[name]
   if (part === undefined) return null
@@ -132,7 +135,8 @@ function rootParts({ columns }: Root, before: Row | null, after: Row | null): Pa
   let parts = NO_PARTS
   for (const column in after) {
     if (same(before[column], after[column])) continue
-    parts |= column === 'incident_details' ? detailsParts(before[column], after[column]) : (columns.get(column) ?? BASIC)
+    parts |=
+      column === 'incident_details' ? detailsParts(before[column], after[column]) : (columns.get(column) ?? BASIC)
   }
   return parts
 }

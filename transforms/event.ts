@@ -80,7 +80,8 @@ function note(touched: Map<string, Touched>, change: RowChange): void {
   report.parts |= parts
   report.position = change.position
   report.lsn = change.lsn
-  if (source === 'DPS') report.id = (root === null ? null : textOf(change, 'id')) ?? report.id ?? textOf(change, 'report_id')
+  if (source === 'DPS')
+    report.id = (root === null ? null : textOf(change, 'id')) ?? report.id ?? textOf(change, 'report_id')
   if (root !== null) noteRoot(report, root, change)
 }
 

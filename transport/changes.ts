@@ -2,7 +2,7 @@
 import type { Change } from '../core/change.ts'
 import { mapBatches, type Feed } from '../core/feed.ts'
 import type { Places } from '../core/place.ts'
-import { BEGINNING } from '../core/position.ts'
+import { beforeTransaction, BEGINNING, type Position } from '../core/position.ts'
 import { wholeTransactions } from '../core/transactions.ts'
 import type { RawDecoder } from '../schemas/raw-decoder.ts'
 import type { Received, ReadOptions } from './topic.ts'
@@ -20,21 +20,25 @@ export interface ChangeFeed {
 export function changeFeed(
   open: (assigned: NonNullable<ReadOptions['assigned']>) => Feed<Received>,
   decoder: RawDecoder,
+  transactionBytes = TRANSACTION_BYTES,
 ): ChangeFeed {
   let assignments = 0
-  let restart = (_partition: number, _height: ReturnType<typeof heightOf>): void => {}
+  let restart = (_partition: number, _height: Position): void => {}
   const records = open((places, partitions) => {
     assignments += 1
     for (const partition of partitions) restart(partition, heightOf(places, partition))
   })
   const whole = wholeTransactions(
     mapBatches(records, (items) => decoder.decode(items)),
-    TRANSACTION_BYTES,
+    transactionBytes,
   )
   restart = whole.restart
   return { feed: whole.feed, assignments: () => assignments }
 }
 
-function heightOf(places: Places, partition: number) {
-  return places.get(partition)?.height ?? BEGINNING
+/** A transaction that is read again from its first record has not been seen. */
+function heightOf(places: Places, partition: number): Position {
+  const place = places.get(partition)
+  if (place === undefined) return BEGINNING
+  return place.resume === undefined ? place.height : beforeTransaction(place.height)
 }

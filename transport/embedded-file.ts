@@ -11,6 +11,7 @@ const FILE_VERSION = 1
  * A log is one partition of one topic. Its records' ids are `log.id * LOG_SPAN + offset`, so that all records lie in
  * one tree, each log in a run of its own, without an index beside it. `cleaned` is how far compaction has come, and
  * `latest` says where each key of the cleaned part was seen last: it is kept by the cleaner, never by the writer.
+ * A place's `height` is its note (core/place.ts).
  */
 const SCHEMA = `
   CREATE TABLE log (

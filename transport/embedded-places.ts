@@ -1,6 +1,6 @@
 /** How far each group is in each embedded topic. */
-import type { Place, Places } from '../core/place.ts'
-import { BEGINNING, type Position } from '../core/position.ts'
+import { placeNote, placeOf, type Place, type Places } from '../core/place.ts'
+import { BEGINNING } from '../core/position.ts'
 import type { TopicFile } from './embedded-file.ts'
 
 /** How long an acknowledgement may wait for a transaction that takes it along. */
@@ -66,7 +66,7 @@ export function openPlaces(file: TopicFile): GroupPlaces {
     committed: (topic, group) => {
       const places = new Map<number, Place>()
       for (const row of file.guard(() => find.all(topic, group))) {
-        places.set(row['partition'] as number, { next: row['next'] as number, height: row['height'] as Position })
+        places.set(row['partition'] as number, placeOf(row['next'] as number, row['height'] as string))
       }
       for (const each of acked.values()) {
         if (each.topic === topic && each.group === group) {
@@ -86,9 +86,9 @@ export function openPlaces(file: TopicFile): GroupPlaces {
         }
       }, FLUSH_MS).unref()
     },
-    put: (topic, group, partition, { next, height }) => {
+    put: (topic, group, partition, place) => {
       acked.delete(`${partition}/${group}/${topic}`)
-      upsert.run(topic, group, partition, next, height)
+      upsert.run(topic, group, partition, place.next, placeNote(place))
     },
     take,
     flush,

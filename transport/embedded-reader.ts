@@ -2,7 +2,7 @@
 import { setImmediate } from 'node:timers/promises'
 import { PipelineError } from '../core/error.ts'
 import type { Batch, Feed } from '../core/feed.ts'
-import type { Places } from '../core/place.ts'
+import { startOf, type Places } from '../core/place.ts'
 import type { Log, Logs } from './embedded-log.ts'
 import type { Turn, Wakers } from './embedded-wakers.ts'
 import type { ReadOptions, Received } from './topic.ts'
@@ -33,7 +33,7 @@ export async function* readEmbedded(reading: Reading): Feed<Received> {
     const partitions = logs.map((log) => log.partition)
     const places = await reading.places(partitions)
     if (signal.aborted) return
-    const cursors = logs.map((log) => startOf(log, places, reading))
+    const cursors = logs.map((log) => firstOf(log, places, reading))
     options.assigned?.(places, partitions)
 
     for (let first = 0; !signal.aborted; first = (first + 1) % logs.length) {
@@ -58,10 +58,10 @@ async function* standBy(turn: Turn, { topic, wakers, options: { signal } }: Read
   }
 }
 
-function startOf(log: Log, places: Places, { topic, store, options }: Reading): number {
+function firstOf(log: Log, places: Places, { topic, store, options }: Reading): number {
   const place = places.get(log.partition)
   if (place === undefined) return store.low(log)
-  if (place.next <= log.next) return place.next
+  if (place.next <= log.next) return startOf(place)
   throw new PipelineError(
     'IDENTITY',
     `Group ${options.group} has read ${topic} partition ${log.partition} up to offset ${place.next}, but the topic ends at ${log.next}: it is not the topic that was read.`,

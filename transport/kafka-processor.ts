@@ -49,7 +49,6 @@ export function kafkaProcessor(given: ProcessorOptions): Processor {
       }),
     )
     const places = await given.committed()
-    console.error('ASSIGN', [...places].map(([p, x]) => p + ':' + x.next).join(' '), 'known', [...held].map(([p, x]) => p + ':' + x.place?.next).join(' '))
     for (const [partition, each] of held) each.place = places.get(partition) ?? null
     return new Map(places.entries().filter(([partition]) => partitions.includes(partition)))
   }
@@ -109,7 +108,6 @@ export function kafkaProcessor(given: ProcessorOptions): Processor {
         }
         await each.transactions.begin(patience())
         const committed = (await given.committed()).get(partition) ?? null
-        console.error('FAULT', partition, String(error), 'committed', committed?.next, 'known', each.place?.next, 'wanted', place.next)
         if (same(committed, place)) {
           each.place = place
           return

@@ -6,7 +6,7 @@
  */
 import { PipelineError } from '../core/error.ts'
 import type { Batch, Feed } from '../core/feed.ts'
-import type { Places } from '../core/place.ts'
+import { startOf, type Places } from '../core/place.ts'
 import { bell } from './bell.ts'
 import { fetchAhead, type FetchAhead } from './kafka-ahead.ts'
 import { fetchBounds } from './kafka-fetch.ts'
@@ -68,7 +68,10 @@ export function kafkaReader(reading: Reading): Reader {
     await ahead?.stop()
     ahead = null
     const places = await reading.places(partitions)
-    const starts = await startsOf(member, partitions, (partition) => places.get(partition)?.next ?? 0)
+    const starts = await startsOf(member, partitions, (partition) => {
+      const place = places.get(partition)
+      return place === undefined ? 0 : startOf(place)
+    })
     if (mine !== epoch || signal.aborted) return
     told = mine
     owned = partitions

@@ -1,10 +1,7 @@
-/** Topics as they are made, and what groups have committed in them. */
+/** Topics as they are made. */
 import type { Admin } from 'kafkajs'
 import { PipelineError } from '../core/error.ts'
-import type { Place, Places } from '../core/place.ts'
-import { BEGINNING, isPosition } from '../core/position.ts'
 import { retrying, typeOf, type Patience } from './kafka-retry.ts'
-import type { Cluster } from './kafkajs.ts'
 import type { TopicSettings } from './topic.ts'
 
 /** What a record batch of one record is larger than the record's key and value, when they cannot be compressed. */
@@ -78,29 +75,4 @@ function configOf({ cleanup, keptMs, maxMessageBytes }: TopicSettings, replicas:
       : { 'min.compaction.lag.ms': keptMs, 'delete.retention.ms': keptMs }),
   }
   return Object.entries(config).map(([key, value]) => ({ name: key, value: String(value) }))
-}
-
-/** What the group has committed, by partition. */
-export async function committedPlaces(
-  cluster: Cluster,
-  groupId: string,
-  topic: string,
-  partitions: number,
-  patience: Patience,
-): Promise<Places> {
-  const asked = Array.from({ length: partitions }, (_, partition) => ({ partition }))
-  const { responses } = await retrying(
-    async () => {
-      const coordinator = await cluster.findGroupCoordinator({ groupId })
-      return coordinator.offsetFetch({ groupId, topics: [{ topic, partitions: asked }] })
-    },
-    { ...patience, mend: () => cluster.refreshMetadata() },
-  )
-  const places = new Map<number, Place>()
-  for (const { partition, offset, metadata } of responses.flatMap((each) => each.partitions)) {
-    const next = Number(offset)
-    if (next >= 0)
-      places.set(partition, { next, height: metadata !== null && isPosition(metadata) ? metadata : BEGINNING })
-  }
-  return places
 }

@@ -2,7 +2,7 @@
 import { cutRounds, sendRound, type ProducerState } from './kafka-producer.ts'
 import { retrying, typeOf, wasRefused, type Patience } from './kafka-retry.ts'
 import { hangUp, type Broker, type Client, type Cluster } from './kafkajs.ts'
-import type { Place } from '../core/place.ts'
+import { placeNote, type Place } from '../core/place.ts'
 import type { Message } from './topic.ts'
 
 /** After which the broker itself ends a transaction whose producer is gone. */
@@ -64,9 +64,9 @@ export function transactions(options: TransactionsOptions): Transactions {
     }
   }
 
-  async function sendOffset({ next, height }: Place, patience: Patience): Promise<void> {
+  async function sendOffset(place: Place, patience: Patience): Promise<void> {
     await settled(() => coordinator!.addOffsetsToTxn({ ...ids(), groupId: group }), patience)
-    const topics = [{ topic, partitions: [{ partition, offset: String(next), metadata: height }] }]
+    const topics = [{ topic, partitions: [{ partition, offset: String(place.next), metadata: placeNote(place) }] }]
     await settled(() => groupCoordinator!.txnOffsetCommit({ ...ids(), groupId: group, topics }), patience)
   }
 

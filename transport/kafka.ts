@@ -1,10 +1,11 @@
 /** Topics of Apache Kafka, for as many processes as wanted. */
 import { PipelineError } from '../core/error.ts'
 import { fetchBounds, fetchTail } from './kafka-fetch.ts'
+import { committedPlaces } from './kafka-offsets.ts'
 import { kafkaProcessor } from './kafka-processor.ts'
 import { kafkaReader } from './kafka-reader.ts'
 import { brokerError, retrying } from './kafka-retry.ts'
-import { committedPlaces, openKafkaTopic } from './kafka-topics.ts'
+import { openKafkaTopic } from './kafka-topics.ts'
 import { topicWriter, type TopicWriter } from './kafka-writer.ts'
 import { hangUp, kafkaClient, type ClientOptions } from './kafkajs.ts'
 import type { Message, Topic, TopicSettings, Transport } from './topic.ts'

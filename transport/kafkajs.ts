@@ -92,15 +92,10 @@ export interface Broker {
     memberId: string
     topics: readonly OffsetsOfTopic<CommittedOffset>[]
   }): Promise<unknown>
-  offsetFetch(given: {
-    groupId: string
-    topics: readonly OffsetsOfTopic<{ partition: number }>[]
-  }): Promise<{ responses: readonly OffsetsOfTopic<CommittedOffset>[] }>
 }
 
 interface CommittedOffset {
   readonly partition: number
-  /** -1 when nothing is committed. */
   readonly offset: string
   readonly metadata: string | null
 }
@@ -242,20 +237,27 @@ export function sendFetch(broker: Broker, options: FetchOptions): Promise<Buffer
   })
 }
 
-const { Produce: PRODUCE } = require('kafkajs/src/protocol/requests/apiKeys.js') as { Produce: number }
+const API = require('kafkajs/src/protocol/requests/apiKeys.js') as { Produce: number; OffsetFetch: number }
 
 /** Sends a produce request of version 7; resolves with the undecoded response. */
 export function sendProduce(broker: Broker, encoded: Buffer, timeoutMs: number): Promise<Buffer> {
   return send(broker, {
-    request: {
-      apiKey: PRODUCE,
-      apiVersion: 7,
-      apiName: 'Produce',
-      encode: () => Promise.resolve({ buf: encoded, buffer: encoded }),
-    },
+    request: { apiKey: API.Produce, apiVersion: 7, apiName: 'Produce', encode: asEncoded(encoded) },
     response: UNDECODED,
     requestTimeout: timeoutMs + 5000,
   })
+}
+
+/** Sends an offset fetch request of version 7; resolves with the undecoded response. */
+export function sendOffsetFetch(broker: Broker, encoded: Buffer): Promise<Buffer> {
+  return send(broker, {
+    request: { apiKey: API.OffsetFetch, apiVersion: 7, apiName: 'OffsetFetch', encode: asEncoded(encoded) },
+    response: UNDECODED,
+  })
+}
+
+function asEncoded(bytes: Buffer): () => Promise<Encoded> {
+  return () => Promise.resolve({ buf: bytes, buffer: bytes })
 }
 
 const UNDECODED: ProtocolRequest['response'] = {

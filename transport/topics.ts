@@ -9,6 +9,8 @@ export interface Topics {
   readonly raw: TopicSettings
   /** The unified entities, governed. */
   readonly unified: TopicSettings
+  /** What happened to which incident; governed. */
+  readonly events: TopicSettings
   /** What could not be processed: evidence, never the row. */
   readonly deadLetters: TopicSettings
 }
@@ -18,6 +20,12 @@ export function topics(namespace: string): Topics {
   return {
     raw: { name: `${namespace}.raw`, cleanup: 'compact', keptMs: 7 * DAY, maxMessageBytes: MAX_MESSAGE_BYTES },
     unified: { name: `${namespace}.unified`, cleanup: 'compact', keptMs: 7 * DAY, maxMessageBytes: MAX_MESSAGE_BYTES },
+    events: {
+      name: `${namespace}.events`,
+      cleanup: 'delete',
+      keptMs: 365 * DAY,
+      maxMessageBytes: MAX_MESSAGE_BYTES,
+    },
     deadLetters: {
       name: `${namespace}.dead-letters`,
       cleanup: 'delete',

@@ -1,5 +1,6 @@
 /** Lines of COPY's text format into tuples of pgoutput's: so that snapshot and stream take the same way and give the same bytes. */
 import type { Tuple } from '../../core/change.ts'
+import { PipelineError } from '../../core/error.ts'
 
 const TAB = 0x09
 const NEWLINE = 0x0a
@@ -7,23 +8,30 @@ const BACKSLASH = 0x5c
 const ESCAPES: Readonly<Record<number, number>> = { 0x62: 8, 0x66: 12, 0x6e: 10, 0x72: 13, 0x74: 9, 0x76: 11 }
 
 export interface CopyReader {
-  /** The rows that are whole after this piece. */
+  /** The rows that are whole after this piece. MALFORMED_WAL when a line has other columns than were asked for. */
   push(piece: Buffer): Tuple[]
 }
 
 /** https://www.postgresql.org/docs/18/sql-copy.html: text format */
 export function copyReader(columns: number): CopyReader {
-  let rest: Buffer | null = null
+  /** The line that is not whole yet: joined once, however many pieces a row takes. */
+  let pending: Buffer[] = []
   return {
     push: (piece) => {
-      const bytes = rest === null ? piece : Buffer.concat([rest, piece])
       const rows: Tuple[] = []
-      let at = 0
-      for (let end = bytes.indexOf(NEWLINE, at); end !== -1; end = bytes.indexOf(NEWLINE, at)) {
-        rows.push(tupleOf(bytes, at, end, columns))
+      let end = piece.indexOf(NEWLINE)
+      if (end === -1) {
+        if (piece.length > 0) pending.push(piece)
+        return rows
+      }
+      let at = end + 1
+      const first = pending.length === 0 ? piece : Buffer.concat([...pending, piece.subarray(0, at)])
+      rows.push(tupleOf(first, 0, pending.length === 0 ? end : first.length - 1, columns))
+      for (end = piece.indexOf(NEWLINE, at); end !== -1; end = piece.indexOf(NEWLINE, at)) {
+        rows.push(tupleOf(piece, at, end, columns))
         at = end + 1
       }
-      rest = at === bytes.length ? null : bytes.subarray(at)
+      pending = at === piece.length ? [] : [piece.subarray(at)]
       return rows
     },
   }
@@ -55,5 +63,15 @@ function tupleOf(line: Buffer, start: number, end: number, columns: number): Tup
     out.writeUInt32BE(q - from, to + 1)
     to = q
   }
+  // a line of no columns is empty; the last column's step goes over the newline
+  if (at !== (columns === 0 ? end : end + 1)) throw malformed(columns)
   return { bytes: out, start: 0, end: to }
+}
+
+function malformed(columns: number): PipelineError {
+  return new PipelineError(
+    'MALFORMED_WAL',
+    `a line of COPY does not have the ${columns} columns that were asked for`,
+    'Start capture again: tables that were not read to their end are read once more.',
+  )
 }

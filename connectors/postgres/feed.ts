@@ -17,7 +17,7 @@ import { decodeFrame, type WalMessage } from './pgoutput.ts'
 import { preflight } from './preflight.ts'
 import { rebuildIndex } from './rebuild.ts'
 import { connectReplication, keepaliveEnd, type Frame, type ReplicationConnection } from './replication.ts'
-import { connect, sourceError } from './session.ts'
+import { connect, disconnect, sourceError } from './session.ts'
 import { checkIdentity, claimSlot, doubt, ensureSlot, identify, type Slot, type SourceIdentity } from './slot.ts'
 import { snapshotFeed } from './snapshot.ts'
 import { openState, type CaptureState } from './state.ts'
@@ -52,19 +52,20 @@ export async function* postgresFeed(source: PostgresSource, signal: AbortSignal)
   const client = await connect(source.url)
   let replication: ReplicationConnection | null = null
   let state: CaptureState | null = null
+  let run: ReturnType<typeof capture> | null = null
   const stop = (): void => void replication?.close()
   try {
     await preflight(client, source.publication)
     replication = await connectReplication({ url: source.url, aheadBytes: AHEAD_BYTES })
     signal.addEventListener('abort', stop)
-    const identity = await identify(replication)
     await claimSlot(client, source.slot, source.warn)
     const tails = await source.tails()
+    const identity = await identify(replication)
     const slot = await ensureSlot(client, replication, source.slot, tails)
     checkIdentity(slot, identity, tails)
     state = openState(source.stateDirectory)
     await prepareIndex(state, slot, tails, source)
-    const run = capture(source, { slot, identity, tails, state, replication })
+    run = capture(source, { slot, identity, tails, state, replication })
     if (!run.snapshotWhole()) {
       const tables = await catalog(client).published(source.publication)
       yield* run.snapshot(client, tables, signal)
@@ -81,8 +82,9 @@ export async function* postgresFeed(source: PostgresSource, signal: AbortSignal)
   } finally {
     signal.removeEventListener('abort', stop)
     await replication?.close()
+    run?.close()
     state?.close()
-    await client.end().catch(() => {})
+    await disconnect(client)
   }
 }
 
@@ -130,6 +132,7 @@ function capture(source: PostgresSource, { slot, identity, tails, state, replica
   let snapshotDone = markers.length === tails.length && markers.every((marker) => marker.snapshotDone)
   let reached: Lsn = slot.confirmed
   let asOf = Date.now() * 1000
+  let transaction: Transaction | null = null
   let marked: Lsn = 0
   let markedAt = 0
 
@@ -215,7 +218,6 @@ function capture(source: PostgresSource, { slot, identity, tails, state, replica
 
   async function* stream(tableOf: ReturnType<typeof catalog>['table'], signal: AbortSignal): Feed<Change<Tuple>> {
     const relations = new Map<number, Table>()
-    let transaction: Transaction | null = null
     let pingedAt = performance.now()
     let items: Change<Tuple>[] = []
     let bytes = 0
@@ -287,7 +289,7 @@ function capture(source: PostgresSource, { slot, identity, tails, state, replica
     }
   }
 
-  return { snapshotWhole: () => snapshotDone, snapshot, stream }
+  return { snapshotWhole: () => snapshotDone, snapshot, stream, close: () => transaction?.discard() }
 }
 
 /** The server's clock in a keepalive, in microseconds since 1970. */

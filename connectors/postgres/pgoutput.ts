@@ -2,6 +2,7 @@
  * pgoutput, protocol version 1: bytes of an XLogData body into one of a closed set of messages. Rows stay undecoded.
  * https://www.postgresql.org/docs/18/protocol-logicalrep-message-formats.html
  *
+ *   'k' Int64 WAL end, Int64 clock, Int8 reply wanted
  *   'w' Int64 start LSN, Int64 WAL end, Int64 clock, then one of
  *   'B' Int64 commit LSN, Int64 commit time, Int32 xid      'C' Int8, Int64 commit LSN, Int64 end LSN, Int64 commit time
  *   'R' Int32 oid, schema\0, name\0, Int8 identity, Int16 n, n × (Int8 flags, name\0, Int32 type, Int32 modifier)
@@ -44,6 +45,7 @@ export interface Relation {
 /** Microseconds between the Unix epoch and PostgreSQL's. */
 const POSTGRES_EPOCH = 946_684_800_000_000
 const XLOG_DATA = 0x77
+const KEEPALIVE = 0x6b
 
 /** A cursor over one frame: every read is checked against the frame's end. */
 interface Reader {
@@ -54,17 +56,23 @@ interface Reader {
 
 /** The message in a frame; null for a keepalive. MALFORMED_WAL when the bytes are not one. */
 export function decodeFrame(frame: Frame): WalMessage | null {
-  const { bytes, start, end } = frame
-  if (bytes[start] !== XLOG_DATA) {
-    if (bytes[start] === 0x6b) return null
-    throw malformed(frame, 'unknown frame')
-  }
-  const reader: Reader = { bytes, end, at: start + 1 }
-  const lsn = int64(reader)
-  reader.at += 16
-  const message = decodeBody(reader, lsn)
-  if (reader.at !== end) throw malformed(frame, 'bytes left over')
+  const reader: Reader = { bytes: frame.bytes, end: frame.end, at: frame.start }
+  const kind = int8(reader)
+  if (kind !== XLOG_DATA && kind !== KEEPALIVE) throw malformed(frame, 'unknown frame')
+  const message = kind === KEEPALIVE ? keepalive(reader) : xlogData(reader)
+  if (reader.at !== frame.end) throw malformed(frame, 'bytes left over')
   return message
+}
+
+function keepalive(r: Reader): null {
+  skip(r, 17)
+  return null
+}
+
+function xlogData(r: Reader): WalMessage {
+  const lsn = int64(r)
+  skip(r, 16)
+  return decodeBody(r, lsn)
 }
 
 function decodeBody(r: Reader, lsn: Lsn): WalMessage {
@@ -99,6 +107,7 @@ function decodeBody(r: Reader, lsn: Lsn): WalMessage {
     case 0x54: {
       const count = int32(r)
       int8(r)
+      if (count * 4 > r.end - r.at) throw malformed(r, 'cut short')
       return { tag: 'truncate', oids: Array.from({ length: count }, () => int32(r)), lsn }
     }
     case 0x4d: {
@@ -190,8 +199,9 @@ function skip(r: Reader, bytes: number): void {
 }
 
 function text(r: Reader): string {
-  const end = r.bytes.indexOf(0, r.at)
-  if (end === -1 || end >= r.end) throw malformed(r, 'a name without an end')
+  let end = r.at
+  while (end < r.end && r.bytes[end] !== 0) end += 1
+  if (end >= r.end) throw malformed(r, 'a name without an end')
   const found = r.bytes.toString('utf8', r.at, end)
   r.at = end + 1
   return found

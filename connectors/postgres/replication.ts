@@ -8,7 +8,7 @@ import type { Duplex } from 'node:stream'
 import pg from 'pg'
 import { PipelineError } from '../../core/error.ts'
 import { lsnText, type Lsn } from '../../core/position.ts'
-import { connect, CONNECT_MS, SESSION_OPTIONS, sourceError, unreachable } from './session.ts'
+import { connect, CONNECT_MS, disconnect, SESSION_OPTIONS, unreachable } from './session.ts'
 
 /** A CopyData body: it lies in `bytes` from `start` to `end`. */
 export interface Frame {
@@ -24,7 +24,7 @@ export interface ReplicationOptions {
 }
 
 export interface ReplicationConnection {
-  /** A command of the replication protocol; its rows. The server's own errors, and SOURCE_UNREACHABLE. */
+  /** A command of the replication protocol; its rows. Rejects with pg's own errors. */
   query(command: string): Promise<readonly Record<string, string | null>[]>
   /** Starts streaming a slot; frames come from `read` afterwards. Status goes out at least every `statusMs`. */
   start(stream: { readonly slot: string; readonly publication: string }, from: Lsn, statusMs: number): void
@@ -35,7 +35,7 @@ export interface ReplicationConnection {
   read(waitMs: number): Promise<readonly Frame[]>
   /** Tells the server that everything before `lsn` is durable; sent within 100 ms, and again on the timer. */
   confirm(lsn: Lsn): void
-  /** Asks the server for a keepalive. */
+  /** Asks the server for a keepalive; without one for long, `read` rejects. */
   ping(): void
   close(): Promise<void>
 }
@@ -44,6 +44,12 @@ const COPY_DATA = 0x64
 const KEEPALIVE = 0x6b
 /** Microseconds between the Unix epoch and PostgreSQL's. */
 const POSTGRES_EPOCH = 946_684_800_000_000
+
+/**
+ * A stream that answers no ping for so many status intervals is dead, whatever the network says: three times as long as
+ * the server would wait for us.
+ */
+const SILENT_STATUSES = 9
 
 interface FrameSource {
   onFrame: ((frame: Frame) => void) | null
@@ -115,6 +121,9 @@ export async function connectReplication({ url, aheadBytes }: ReplicationOptions
   let paused = false
   let failure: unknown = null
   let slot = ''
+  let silenceMs = Number.POSITIVE_INFINITY
+  /** Since when an answer is waited for. */
+  let askedAt: number | null = null
   let wake = (): void => {}
   let confirmed: Lsn = 0
   let timer: NodeJS.Timeout | null = null
@@ -128,12 +137,16 @@ export async function connectReplication({ url, aheadBytes }: ReplicationOptions
     throw noneFree(cause) ?? unreachable(url, cause)
   }
 
+  // @ts-expect-error pg does not declare processID
+  const pid: number = client.processID
+
   function fail(error: unknown): void {
     failure ??= error
     wake()
   }
 
   function onFrame(frame: Frame): void {
+    askedAt = null
     if (frame.bytes[frame.start] === KEEPALIVE && frame.bytes[frame.end - 1] === 1) sendStatus(false)
     frames.push(frame)
     waiting += frame.end - frame.start
@@ -156,16 +169,11 @@ export async function connectReplication({ url, aheadBytes }: ReplicationOptions
   }
 
   return {
-    query: async (command) => {
-      try {
-        return (await client.query(command)).rows
-      } catch (cause) {
-        throw sourceError(url, cause)
-      }
-    },
+    query: async (command) => (await client.query(command)).rows,
     start: (stream, from, statusMs) => {
       slot = stream.slot
       confirmed = from
+      silenceMs = SILENT_STATUSES * statusMs
       source.onFrame = onFrame
       client.query(startCommand(stream)).then(() => fail(new Error('the server ended the stream')), fail)
       timer = setInterval(() => sendStatus(false), statusMs)
@@ -179,12 +187,15 @@ export async function connectReplication({ url, aheadBytes }: ReplicationOptions
         })
         clearTimeout(timeout)
       }
-      if (frames.length === 0 && failure !== null) throw await streamError(url, slot, failure)
+      if (askedAt !== null && performance.now() - askedAt > silenceMs)
+        fail(new Error(`it has said nothing for ${Math.round(silenceMs / 1000)} s`))
+      if (frames.length === 0 && failure !== null) throw await streamError({ url, slot, pid }, failure)
       const taken = frames
       frames = []
       waiting = 0
       if (paused) {
         paused = false
+        askedAt = null // while nobody listened, silence said nothing
         source.socket?.resume()
       }
       return taken
@@ -194,7 +205,10 @@ export async function connectReplication({ url, aheadBytes }: ReplicationOptions
       confirmed = lsn
       soon ??= setTimeout(() => sendStatus(false), 100)
     },
-    ping: () => sendStatus(true),
+    ping: () => {
+      askedAt ??= performance.now()
+      sendStatus(true)
+    },
     close: async () => {
       if (timer !== null) clearInterval(timer)
       if (source.onFrame !== null && failure === null) sendStatus(false)
@@ -213,45 +227,52 @@ export function keepaliveEnd({ bytes, start }: Frame): Lsn | null {
 }
 
 /** https://www.postgresql.org/docs/18/errcodes-appendix.html */
-const ADMIN_SHUTDOWN = '57P01'
 const OBJECT_IN_USE = '55006'
 const NOT_IN_PREREQUISITE_STATE = '55000'
 const TOO_MANY_CONNECTIONS = '53300'
 
-async function streamError(url: string, slot: string, cause: unknown): Promise<PipelineError> {
+interface Reading {
+  readonly url: string
+  readonly slot: string
+  /** The server process that read the slot for us. */
+  readonly pid: number
+}
+
+async function streamError(reading: Reading, cause: unknown): Promise<PipelineError> {
+  const { url, slot } = reading
   const code = (cause as { code?: string }).code
-  if (code === OBJECT_IN_USE || (code === ADMIN_SHUTDOWN && (await isReadAgain(url, slot)))) {
-    return takenOver(`another process took slot ${slot} over`, cause)
-  }
   const said = cause instanceof Error ? cause.message : ''
   if (code === NOT_IN_PREREQUISITE_STATE || /requested WAL segment .* has already been removed/.test(said)) {
     return lost(`the server no longer has the WAL that slot ${slot} needs: ${said}`, cause)
+  }
+  if (code === OBJECT_IN_USE || (await hasSuccessor(reading))) {
+    return takenOver(`another process took slot ${slot} over`, cause)
   }
   return unreachable(url, cause)
 }
 
 /** How long whoever ended our walsender has to read the slot. */
-const SUCCESSOR_MS = 5_000
+const SUCCESSOR_MS = 2_000
 
-/** Whether another process reads the slot now: else a server that shuts down, or an administrator, ended us. */
-async function isReadAgain(url: string, slot: string): Promise<boolean> {
+/** Whether another process reads the slot now: else the server went away, or an administrator ended the connection. */
+async function hasSuccessor({ url, slot, pid }: Reading): Promise<boolean> {
   const deadline = performance.now() + SUCCESSOR_MS
   try {
     const client = await connect(url)
     try {
       while (performance.now() < deadline) {
         const { rowCount } = await client.query(
-          'SELECT FROM pg_replication_slots WHERE slot_name = $1 AND active_pid IS NOT NULL',
-          [slot],
+          'SELECT FROM pg_replication_slots WHERE slot_name = $1 AND active_pid <> $2::int',
+          [slot, pid],
         )
         if (rowCount === 1) return true
         await new Promise((resolve) => setTimeout(resolve, 100))
       }
     } finally {
-      await client.end()
+      await disconnect(client)
     }
   } catch {
-    // a server that does not answer is a server that went away
+    // a server that does not answer has no reader either
   }
   return false
 }

@@ -21,6 +21,8 @@ export async function connect(url: string): Promise<pg.Client> {
     types: TEXT_ONLY,
     application_name: 'incidents',
     connectionTimeoutMillis: CONNECT_MS,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 30_000,
   })
   client.on('error', () => {}) // told to whoever awaits a query
   try {
@@ -29,6 +31,16 @@ export async function connect(url: string): Promise<pg.Client> {
     throw unreachable(url, cause)
   }
   return client
+}
+
+/** How long a farewell may take before the socket is cut. */
+const FAREWELL_MS = 1_000
+
+/** Ends a session, whatever has become of its network. */
+export async function disconnect(client: pg.Client): Promise<void> {
+  const timer = setTimeout(() => client.connection.stream.destroy(), FAREWELL_MS)
+  await client.end().catch(() => {})
+  clearTimeout(timer)
 }
 
 /** SOURCE_UNREACHABLE: whether nobody answers or the server refuses. */

@@ -23,6 +23,8 @@ export interface Slot {
 
 /** How long a slot that another process reads is waited for before its walsender is ended. */
 const TAKEOVER_MS = 5_000
+const TERMINATIONS = 4
+const TERMINATION_MS = 1_000
 
 export async function identify(replication: ReplicationConnection): Promise<SourceIdentity> {
   const [row] = await replication.query('IDENTIFY_SYSTEM')
@@ -51,12 +53,15 @@ export async function claimSlot(client: pg.Client, name: string, warn: (sentence
   }
   warn(`slot ${name} is still read by server process ${pid}: ending it and taking over`)
   try {
-    await client.query('SELECT pg_terminate_backend($1::int, 5000)', [pid])
+    // The first signal may leave the walsender writing its farewell to a client that reads nothing; the next ends that too.
+    for (let i = 0; i < TERMINATIONS && pid !== null; i++) {
+      await client.query('SELECT pg_terminate_backend($1::int, $2::int8)', [pid, TERMINATION_MS])
+      pid = await reader()
+    }
   } catch (cause) {
     throw inUse(name, pid, cause)
   }
-  const left = await reader()
-  if (left !== null) throw inUse(name, left, undefined)
+  if (pid !== null) throw inUse(name, pid, undefined)
 }
 
 /** The slot, made when neither it nor anything in the raw topic is there. IDENTITY, SLOT_LOST, SLOT_IN_USE, SLOT_LIMIT. */
@@ -106,11 +111,11 @@ async function createSlot(replication: ReplicationConnection, name: string): Pro
     const [row] = await replication.query(`CREATE_REPLICATION_SLOT "${name}" LOGICAL pgoutput (SNAPSHOT 'export')`)
     return { name, confirmed: parseLsn(row?.['consistent_point'] ?? '0/0'), exported: row?.['snapshot_name'] ?? null }
   } catch (cause) {
-    const code = cause instanceof PipelineError ? undefined : (cause as { code?: string }).code
+    const { code, message } = cause as { code?: string; message: string }
     if (code === LIMIT_REACHED) {
       throw new PipelineError(
         'SLOT_LIMIT',
-        `slot ${name} cannot be made: ${(cause as Error).message}`,
+        `slot ${name} cannot be made: ${message}`,
         'Raise max_replication_slots and restart the server, or drop a slot that nobody needs (SELECT * FROM pg_replication_slots).',
         { cause },
       )
@@ -120,7 +125,7 @@ async function createSlot(replication: ReplicationConnection, name: string): Pro
   }
 }
 
-function inUse(name: string, pid: string, cause: unknown): PipelineError {
+function inUse(name: string, pid: string | null, cause: unknown): PipelineError {
   return new PipelineError(
     'SLOT_IN_USE',
     `slot ${name} is read by server process ${pid}, which cannot be ended`,

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import pg from 'pg'
 import { PipelineError } from '../../core/error.ts'
+import { CONNECT_MS, unreachable } from './session.ts'
 
 export interface SourceTable {
   readonly schema: string
@@ -193,18 +194,13 @@ async function checkVersion(client: pg.ClientBase): Promise<void> {
 }
 
 async function connect(url: string): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: CONNECT_MS })
+  client.on('error', () => {}) // a broken connection rejects the query that waits for it
   try {
-    const client = new pg.Client({ connectionString: url })
-    client.on('error', () => {}) // a broken connection rejects the query that waits for it
     await client.connect()
     return client
-  } catch (error) {
-    throw new PipelineError(
-      'SOURCE_UNREACHABLE',
-      `The source database cannot be reached: ${error instanceof Error ? error.message : String(error)}.`,
-      'Check DATABASE_URL, the network and that the server accepts connections.',
-      { cause: error },
-    )
+  } catch (cause) {
+    throw unreachable(url, cause)
   }
 }
 

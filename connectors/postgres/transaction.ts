@@ -1,6 +1,6 @@
 /**
  * One transaction's rows until its commit: in memory up to a bound, in a file of the state directory beyond it, so that
- * no transaction is too large.
+ * no transaction is too large. The file has no name from its first byte on, so that a crash leaves none behind.
  */
 import { closeSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
@@ -16,9 +16,9 @@ export interface Transaction {
   readonly rows: number
   /** `table` is the relation that was in force when the row came. DISK_FULL, SINK. */
   add(frame: Frame, table: Table): void
-  /** The rows in order, as often as asked. */
+  /** The rows in order, as often as asked. SINK when the file cannot be read. */
   frames(): Generator<{ readonly frame: Frame; readonly table: Table }>
-  /** Removes the file, if there is one. */
+  /** Gives the file's space back, if there is one. */
   discard(): void
 }
 
@@ -50,7 +50,7 @@ export function openTransaction(options: TransactionOptions): Transaction {
   }
 
   function write(): void {
-    file ??= openSync(path, 'w+')
+    file ??= openNameless(path)
     const out = Buffer.allocUnsafe(heldBytes + held.length * HEADER)
     let at = 0
     for (const { frame, table } of held) {
@@ -67,7 +67,7 @@ export function openTransaction(options: TransactionOptions): Transaction {
   function* spilled(): Generator<{ frame: Frame; table: Table }> {
     if (file === null) return
     for (let at = 0; at < fileBytes;) {
-      const piece = read(file, at, Math.min(PIECE, fileBytes - at))
+      const piece = read(path, file, at, Math.min(PIECE, fileBytes - at))
       let used = 0
       while (used + HEADER <= piece.length) {
         const length = piece.readUInt32BE(used)
@@ -78,7 +78,7 @@ export function openTransaction(options: TransactionOptions): Transaction {
       }
       if (used === 0) {
         const length = piece.readUInt32BE(0)
-        const whole = read(file, at + HEADER, length)
+        const whole = read(path, file, at + HEADER, length)
         yield { frame: { bytes: whole, start: 0, end: length }, table: tables[piece.readUInt32BE(4)]! }
         used = HEADER + length
       }
@@ -106,18 +106,25 @@ export function openTransaction(options: TransactionOptions): Transaction {
     discard: () => {
       if (file === null) return
       closeSync(file)
-      unlinkSync(path)
       file = null
     },
   }
 }
 
-function read(file: number, at: number, length: number): Buffer {
+function openNameless(path: string): number {
+  const file = openSync(path, 'w+')
+  unlinkSync(path)
+  return file
+}
+
+function read(path: string, file: number, at: number, length: number): Buffer {
   const bytes = Buffer.allocUnsafeSlow(length)
-  for (let done = 0; done < length;) {
-    const got = readSync(file, bytes, done, length - done, at + done)
-    if (got === 0) throw new RangeError('a spill file is shorter than what was written to it')
-    done += got
-  }
+  guarded(path, () => {
+    for (let done = 0; done < length;) {
+      const got = readSync(file, bytes, done, length - done, at + done)
+      if (got === 0) throw new RangeError('it is shorter than what was written to it')
+      done += got
+    }
+  })
   return bytes
 }

@@ -1,29 +1,37 @@
 /** Reading and completing tuples of pgoutput's text format without decoding them. */
-import type { Row, Table, Tuple, Value } from '../../core/change.ts'
+import { tableName, type Row, type Table, type Tuple } from '../../core/change.ts'
+import { PipelineError } from '../../core/error.ts'
 import { pgType } from '../../schemas/pg-types.ts'
+import { emptyRow } from '../../schemas/raw-decoder.ts'
 
 const NULL = 0x6e
 const UNCHANGED = 0x75
+const TEXT = 0x74
 
-/** The text of one column; null for NULL. */
-export function columnText({ bytes, start }: Tuple, index: number): string | null {
-  let at = start + 2
-  for (let i = 0; i < index; i++) at = behind(bytes, at)
-  if (bytes[at] !== 0x74) return null
-  const length = bytes.readUInt32BE(at + 1)
-  return bytes.toString('utf8', at + 5, at + 5 + length)
+/** The text of one column; null for NULL. MALFORMED_WAL when the tuple has no such column. */
+export function columnText(tuple: Tuple, index: number): string | null {
+  const { bytes } = tuple
+  const at = columnAt(tuple, index)
+  if (bytes[at] !== TEXT) return null
+  return bytes.toString('utf8', at + 5, behind(bytes, at))
 }
 
-/** Whether both tuples have the same bytes in a column. */
+/** Whether both tuples have the same bytes in a column. MALFORMED_WAL when one of them has no such column. */
 export function sameColumn(a: Tuple, b: Tuple, index: number): boolean {
-  return columnText(a, index) === columnText(b, index)
+  const p = columnAt(a, index)
+  const q = columnAt(b, index)
+  return a.bytes.compare(b.bytes, q, behind(b.bytes, q), p, behind(a.bytes, p)) === 0
 }
 
-/** `after` with the values that an update left untouched, and that the server therefore did not send, out of `before`. */
+/**
+ * `after` with the values that an update left untouched, and that the server therefore did not send, out of `before`;
+ * null where these are not known. MALFORMED_WAL when the two have not the same columns.
+ */
 export function completed(before: Tuple | null, after: Tuple): Tuple | null {
   if (!hasUnchanged(after)) return after
   if (before === null) return null
-  const count = after.bytes.readUInt16BE(after.start)
+  const count = columnCount(after)
+  if (columnCount(before) !== count) throw malformed('an update has other columns before than after')
   const pieces = [after.bytes.subarray(after.start, after.start + 2)]
   let a = after.start + 2
   let b = before.start + 2
@@ -38,9 +46,12 @@ export function completed(before: Tuple | null, after: Tuple): Tuple | null {
   return { bytes, start: 0, end: bytes.length }
 }
 
-/** A tuple's values, as the raw topic gives them back. */
+/** A whole tuple's values, as the raw topic gives them back. MALFORMED_WAL when it is not one of the table. */
 export function rowOf(table: Table, tuple: Tuple): Row {
-  const row: Record<string, Value> = {}
+  if (columnCount(tuple) !== table.columns.length || hasUnchanged(tuple)) {
+    throw malformed(`a tuple of ${tableName(table)} is not a whole row of it`)
+  }
+  const row = emptyRow(table.columns)
   let at = tuple.start + 2
   for (const column of table.columns) {
     const next = behind(tuple.bytes, at)
@@ -60,6 +71,26 @@ function hasUnchanged({ bytes, start, end }: Tuple): boolean {
   return false
 }
 
+function columnCount({ bytes, start }: Tuple): number {
+  return bytes.readUInt16BE(start)
+}
+
+/** Where a column begins. The tuple's own end needs no check: decodeFrame has walked its columns. */
+function columnAt(tuple: Tuple, index: number): number {
+  if (index < 0 || index >= columnCount(tuple)) throw malformed('a row has other columns than its relation')
+  let at = tuple.start + 2
+  for (let i = 0; i < index; i++) at = behind(tuple.bytes, at)
+  return at
+}
+
 function behind(bytes: Buffer, at: number): number {
-  return bytes[at] === 0x74 ? at + 5 + bytes.readUInt32BE(at + 1) : at + 1
+  return bytes[at] === TEXT ? at + 5 + bytes.readUInt32BE(at + 1) : at + 1
+}
+
+function malformed(found: string): PipelineError {
+  return new PipelineError(
+    'MALFORMED_WAL',
+    found,
+    'Start capture again; if it comes again, report it with the server version. Nothing was acknowledged.',
+  )
 }

@@ -372,6 +372,22 @@ export function topicContract(name: string, open: () => Promise<OpenTransport>):
       expect((await opened.transport.committed(group, source)).get(0)).toEqual({ next: 3, height: heightOf(2) })
     })
 
+    test('a place inside a transaction is read on from the transaction’s first record', async () => {
+      const source = await newTopic()
+      const group = newGroup()
+      await source.write(numbered(6))
+      const place = { next: 5, height: heightOf(4), resume: 3 }
+      await processOn(opened.transport, source, group, 6, () => [{ partition: 0, place, messages: [] }])
+      expect((await opened.transport.committed(group, source)).get(0)).toEqual(place)
+      const told: Places[] = []
+      const again = await processOn(opened.transport, source, group, 3, (items) => outputs(items, []), {
+        assigned: (places) => told.push(places),
+      })
+      expect(again.map(numberOf)).toEqual([3, 4, 5])
+      expect(told.map((places) => places.get(0)).find((each) => each !== undefined)).toEqual(place)
+      expect((await opened.transport.committed(group, source)).get(0)).toEqual({ next: 6, height: heightOf(5) })
+    })
+
     test('the tail finds the last records whatever transactions leave between them', async () => {
       const [source, target] = await Promise.all([newTopic(), newTopic()])
       await source.write(numbered(8))

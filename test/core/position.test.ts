@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import {
+  beforeTransaction,
   BEGINNING,
   epochOf,
   isPosition,
@@ -70,6 +71,18 @@ describe('a position', () => {
         expect(sameTransaction(position(...a), position(...b))).toBe(same)
         expect(sameTransaction(position(...a), position(a[0], a[1], b[2]))).toBe(true)
         expect(position(...a).startsWith(transactionPrefix(b[0], b[1]))).toBe(same)
+      }),
+    )
+  })
+
+  test('lies behind the moment before its transaction, and what was committed earlier does not', () => {
+    fc.assert(
+      fc.property(parts, parts, (a, b) => {
+        const before = beforeTransaction(position(...a))
+        expect(before <= position(...a)).toBe(true)
+        if (!sameTransaction(position(...a), position(...b))) {
+          expect(position(...b) > before).toBe(position(...b) > position(...a))
+        }
       }),
     )
   })

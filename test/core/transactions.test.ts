@@ -50,6 +50,16 @@ function shown(changes: readonly Change[]): string[] {
 const LARGE = 1_000_000
 
 describe('transactions are handed on whole', () => {
+  test('a late marker of a capture that was replaced does not end what its successor has begun', async () => {
+    const source = handFed<Change>()
+    const feed = wholeTransactions(source.feed, LARGE).feed[Symbol.asyncIterator]()
+    source.give('one', row(20, 1), marker(15), row(20, 2, { last: true }))
+    const group = await next(feed)
+    expect(shown(group.items)).toEqual(['20.1', '20.2!'])
+    await group.ack()
+    expect(source.acked).toEqual(['one'])
+  })
+
   test('a tail without its end is held and not acknowledged, until the end has come', async () => {
     const source = handFed<Change>()
     const feed = wholeTransactions(source.feed, LARGE).feed[Symbol.asyncIterator]()

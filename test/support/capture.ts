@@ -39,11 +39,16 @@ export function tailsOf(changes: readonly Change[]): Tail[] {
     const its = changes.filter((change) => change.partition === partition)
     return {
       height: its.reduce((highest, { streamedTo }) => (streamedTo > highest ? streamedTo : highest), BEGINNING),
-      last: its.findLast((change) => change.op !== 'm' && change.op !== 'r') ?? null,
-      marker: its.findLast((change) => change.op === 'm') ?? null,
+      last: newest(its.filter((change) => change.op !== 'm' && change.op !== 'r')),
+      marker: newest(its.filter((change) => change.op === 'm')),
       empty: its.length === 0,
     }
   })
+}
+
+/** By position: what a predecessor still wrote after it was replaced may stand behind it. */
+function newest<T extends Change>(changes: readonly T[]): T | null {
+  return changes.reduce<T | null>((best, each) => (best === null || each.position >= best.position ? each : best), null)
 }
 
 export async function runCapture(run: CaptureRun): Promise<Captured> {

@@ -103,8 +103,7 @@ describeOwnBroker('a broker that dies under a processor', () => {
     const own = await ownBroker()
     const transport = await testTransport(own.brokers, { commitMs: 20 })
     const [source, target] = [await transport.topic(testSettings()), await transport.topic(testSettings())]
-    const count = 30_000
-    for (let i = 0; i < count; i += 300) await source.write(numbered(i, i + 300, 3, 250))
+    const writer = writing(source)
     const stopping = new AbortController()
     const options = { group: uniqueName('g'), signal: stopping.signal, aheadBytes: 50_000 }
     let writes = 0
@@ -130,9 +129,11 @@ describeOwnBroker('a broker that dies under a processor', () => {
       await pause(1000)
       await own.start(0)
     }
-    const done = async () =>
-      (await transport.committed(options.group, source)).values().reduce((sum, { next }) => sum + next, 0)
-    await until(async () => (await done()) === count)
+    const count = await writer.stop()
+    await until(async () => {
+      const places = await transport.committed(options.group, source)
+      return places.values().reduce((sum, { next }) => sum + next, 0) === count
+    })
     stopping.abort()
     await running
     expect(await everything(target)).toEqual(dealt(count))

@@ -1,0 +1,125 @@
+import { join } from 'node:path'
+import pg from 'pg'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { parseConfig } from '../../config.ts'
+import { initSource } from '../../connectors/postgres/source-schema.ts'
+import { EXIT } from '../../core/error.ts'
+import { parseLsn } from '../../core/position.ts'
+import { logger, metrics } from '../../observability.ts'
+import { kafkaRuntime } from '../../pipeline.ts'
+import { compare, type Comparison } from '../../proof/compare.ts'
+import { untilPassed } from '../../proof/progress.ts'
+import { sourceTruth } from '../../proof/source.ts'
+import { rawPlace } from '../../proof/topics.ts'
+import { runTransactions, seedReports } from '../../workload/load.ts'
+import { environmentOf } from '../support/agreement.ts'
+import { temporaryDirectory } from '../support/capture.ts'
+import { runCommand, startCommand, type RunningCommand } from '../support/command.ts'
+import { describeKafka, needKafka } from '../support/kafka.ts'
+import { testDatabase, type TestDatabase } from '../support/postgres.ts'
+
+let database: TestDatabase
+let directory: Awaited<ReturnType<typeof temporaryDirectory>>
+let environment: Record<string, string>
+let running: RunningCommand[]
+
+/** The raw topic against the source, once capture has passed what the source has committed now. */
+async function rawTopic(): Promise<Comparison[]> {
+  const config = parseConfig(environment)
+  const runtime = await kafkaRuntime({ config, log: logger('silent'), metrics: metrics() })
+  try {
+    const [row] = await database.query<{ lsn: string }>('SELECT pg_current_wal_insert_lsn()::text AS lsn')
+    await untilPassed(parseLsn(row!.lsn), { ...runtime, groups: [], signal: AbortSignal.timeout(90_000) })
+    const truth = await sourceTruth(database.url, database.name, config.PSEUDONYM_KEY!)
+    return compare(truth.tables, await rawPlace(runtime.raw, runtime.registry, `${database.name}.proof`))
+  } finally {
+    await runtime.transport.close()
+  }
+}
+
+function start(stateDirectory: string): RunningCommand {
+  const command = startCommand(['capture'], { ...environment, STATE_DIR: join(directory.path, stateDirectory) })
+  running.push(command)
+  return command
+}
+
+async function live(seed: number, transactions: number): Promise<void> {
+  const pool = new pg.Pool({ connectionString: database.url, max: 2 })
+  await runTransactions(pool, { seed, transactions, rate: 100 })
+  await pool.end()
+}
+
+const differing = (places: readonly Comparison[]): Comparison[] => places.filter((each) => each.differing > 0)
+
+describeKafka('capture on Kafka', { timeout: 180_000 }, () => {
+  beforeEach(async () => {
+    const { brokers, registryUrl } = needKafka()
+    database = await testDatabase()
+    directory = await temporaryDirectory()
+    running = []
+    environment = {
+      ...environmentOf(database, directory.path, 0),
+      KAFKA_BROKERS: brokers.join(','),
+      SCHEMA_REGISTRY_URL: registryUrl,
+      LOG_LEVEL: 'info',
+    }
+    await initSource(database.url, { publication: database.name })
+    const client = new pg.Client({ connectionString: database.url })
+    await client.connect()
+    await seedReports(client, { seed: 1, reports: 10 })
+    await client.end()
+  })
+
+  afterEach(async () => {
+    for (const command of running) command.signal('SIGKILL')
+    await Promise.all(running.map(({ ended }) => ended))
+    for (const r of running) process.stderr.write(r.stderr() + '=====\n')
+    await database.drop()
+    await directory.remove()
+  })
+
+  test('without a registry ends with exit 5 and its address; with one it goes on, and nothing is missing', async () => {
+    const { code, stderr } = await runCommand(['capture'], {
+      ...environment,
+      SCHEMA_REGISTRY_URL: 'http://127.0.0.1:1',
+    })
+    expect(stderr).toMatch(/^REGISTRY: .*127\.0\.0\.1:1.*\n {2}\S.*$/m)
+    expect(code).toBe(EXIT.target)
+    start('state')
+    await live(2, 100)
+    expect(differing(await rawTopic())).toEqual([])
+  })
+
+  test('a second one takes over from the first, which ends with exit 4 and stays away; nothing is missing', async () => {
+    const first = start('first')
+    await rawTopic()
+    const load = live(2, 2_000)
+    const second = start('second')
+    await second.says(/ending it and taking over/)
+    const { code, stderr } = await first.ended
+    expect(stderr).toMatch(/^SLOT_IN_USE: another process took slot t_\w+ over\n {2}Let one capture run/m)
+    expect(code).toBe(EXIT.source)
+    await load
+    expect(differing(await rawTopic())).toEqual([])
+    second.signal('SIGTERM')
+    expect((await second.ended).code).toBe(EXIT.done)
+  })
+
+  test('a frozen one is replaced; what it writes when it wakes is dropped by readers, and a restart has no doubt', async () => {
+    const first = start('first')
+    await rawTopic()
+    const load = live(2, 3_000)
+    await new Promise((resolve) => setTimeout(resolve, 1_000))
+    first.signal('SIGSTOP')
+    const second = start('second')
+    await second.says(/ending it and taking over/)
+    await new Promise((resolve) => setTimeout(resolve, 5_000))
+    first.signal('SIGCONT')
+    expect((await first.ended).code).toBe(EXIT.source)
+    second.signal('SIGKILL')
+    await second.ended
+    start('second')
+    await load
+    expect(differing(await rawTopic())).toEqual([])
+  })
+})

@@ -1,0 +1,27 @@
+/** Run by support/capture-process.ts: captures until it fails, each batch sent to the parent and acknowledged by it. */
+import { once } from 'node:events'
+import type { Change } from '../../core/change.ts'
+import { runCapture } from './capture.ts'
+
+const [url = '', name = '', stateDirectory = ''] = process.argv.slice(2)
+
+async function ask(message: unknown): Promise<unknown> {
+  const answered = once(process, 'message')
+  process.send!(message)
+  const [answer] = await answered
+  return answer
+}
+
+try {
+  await runCapture({
+    url,
+    name,
+    stateDirectory,
+    before: async () => ((await ask('topic')) as { topic: Change[] }).topic,
+    write: async (changes) => void (await ask({ changes })),
+    until: () => false,
+  })
+} catch (error) {
+  process.send!({ code: (error as { code?: string }).code ?? String(error) })
+}
+process.disconnect()
