@@ -1,8 +1,7 @@
 /** Reading and completing tuples of pgoutput's text format without decoding them. */
-import { tableName, type Row, type Table, type Tuple } from '../../core/change.ts'
+import { tableName, type Row, type Table, type Tuple, type Value } from '../../core/change.ts'
 import { PipelineError } from '../../core/error.ts'
 import { pgType } from '../../schemas/pg-types.ts'
-import { emptyRow } from '../../schemas/raw-decoder.ts'
 
 const NULL = 0x6e
 const UNCHANGED = 0x75
@@ -51,7 +50,9 @@ export function rowOf(table: Table, tuple: Tuple): Row {
   if (columnCount(tuple) !== table.columns.length || hasUnchanged(tuple)) {
     throw malformed(`a tuple of ${tableName(table)} is not a whole row of it`)
   }
-  const row = emptyRow(table.columns)
+  // an ordinary object's __proto__ is no property
+  const hasProto = table.columns.some((column) => column.name === '__proto__')
+  const row: Record<string, Value> = hasProto ? Object.create(null) : {}
   let at = tuple.start + 2
   for (const column of table.columns) {
     const next = behind(tuple.bytes, at)

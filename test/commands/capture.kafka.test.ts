@@ -73,7 +73,6 @@ describeKafka('capture on Kafka', { timeout: 180_000 }, () => {
   afterEach(async () => {
     for (const command of running) command.signal('SIGKILL')
     await Promise.all(running.map(({ ended }) => ended))
-    for (const r of running) process.stderr.write(r.stderr() + '=====\n')
     await database.drop()
     await directory.remove()
   })

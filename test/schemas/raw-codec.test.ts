@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { rowOf } from '../../connectors/postgres/tuples.ts'
 import type { Change, Marker, Op, Row, RowChange, Table, Tuple, Value } from '../../core/change.ts'
+import type { PipelineError } from '../../core/error.ts'
 import type { Message } from '../../core/message.ts'
 import { position } from '../../core/position.ts'
 import { checkCompatibility, checkSchema } from '../../schemas/compatibility.ts'
@@ -186,7 +187,7 @@ describe('a record', () => {
           bytes: message!.value!.length,
         })
         expect(ours!.reference).toBe(reference)
-        if (change.after !== null) expect(ours!.after).toEqual(rowOf(EVERY, change.after))
+        expect(ours!.after).toEqual(change.after === null ? null : rowOf(EVERY, change.after))
       }),
       { numRuns: 300 },
     )
@@ -366,7 +367,7 @@ describe('the schemas of a table', () => {
   test('with a column of another kind are refused by our rules and by avsc, and stop with CONTRACT', async () => {
     const after = table({ id: 'int4', title: 'int4', at: 'timestamp' })
     expect(checkCompatibility(envelope(after), [envelope(before)], 'BACKWARD_TRANSITIVE')).toContain('cannot read')
-    expect(() => avscType(envelope(after)).createResolver(avscType(envelope(before)))).toThrow()
+    expect(() => avscType(envelope(after)).createResolver(avscType(envelope(before)))).toThrow(/cannot read/)
     await encoder.encode([insert(before, '1', null, null)])
     await expect(encoder.encode([insert(after, '1', null, null)])).rejects.toMatchObject({ code: 'CONTRACT' })
   })
@@ -420,11 +421,10 @@ describe('what cannot be is refused with a code', () => {
     ['has a number without end', tupleOf('9'.repeat(400), '2', '3', 'x')],
     ['ends before its columns do', { ...tupleOf('1', '2', '3', 'x'), end: 20 }],
   ])('a tuple that %s: MALFORMED_WAL, without the value', async (_, tuple) => {
-    const refusal = expect(encoder.encode([changeOf(of, { after: tuple })])).rejects
-    await refusal.toMatchObject({
+    await expect(encoder.encode([changeOf(of, { after: tuple })])).rejects.toMatchObject({
       name: 'PipelineError',
       code: 'MALFORMED_WAL',
-      message: expect.not.stringContaining('forty'),
+      message: expect.stringMatching(/^(?!.*forty)/),
     })
     await expect(encoder.encode([insert(of, '1', '2', '3', 'x')])).resolves.toHaveLength(1)
   })
@@ -438,14 +438,20 @@ describe('what cannot be is refused with a code', () => {
       maxLength: 3,
     })
     await fc.assert(
-      fc.asyncProperty(damage, fc.integer({ min: 0, max: bytes.length }), async (hits, end) => {
-        const damaged = Buffer.from(bytes)
-        for (const { at, byte } of hits) damaged[at] = byte
-        const value = damaged.subarray(0, end)
-        const found = await decoded([{ ...message!, value }]).catch((error: unknown) => error)
-        if (found instanceof Error) expect(found).toMatchObject({ name: 'PipelineError', code: 'MALFORMED_RECORD' })
-        else expect(end).toBe(bytes.length)
-      }),
+      fc.asyncProperty(
+        damage,
+        fc.option(fc.nat(bytes.length - 1), { freq: 2, nil: bytes.length }),
+        async (hits, end) => {
+          const damaged = Buffer.from(bytes)
+          for (const { at, byte } of hits) damaged[at] = byte
+          const value = damaged.subarray(0, end)
+          const outcome = await decoded([{ ...message!, value }]).then(
+            () => 'a change',
+            (error: PipelineError) => error.code,
+          )
+          expect(end < bytes.length ? ['MALFORMED_RECORD'] : ['MALFORMED_RECORD', 'a change']).toContain(outcome)
+        },
+      ),
       { numRuns: 1000 },
     )
     for (const value of [null, Buffer.alloc(0), Buffer.concat([bytes, Buffer.from([0])])]) {

@@ -29,11 +29,6 @@ export async function storedRows(database: TestDatabase, entity: Entity): Promis
   return new Map(rows.map((row) => [String(row['id']), fields.map(({ column }) => row[column] ?? null)]))
 }
 
-export async function storedIds(database: TestDatabase): Promise<string[]> {
-  const ids = await Promise.all(ENTITIES.map(async (entity) => [...(await storedRows(database, entity)).keys()]))
-  return ids.flat()
-}
-
 function asCrossing({ column, type }: EntityField): string {
   if (type === 'timestamp') return `to_char("${column}" AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`
   if (type === 'localTimestamp') return `to_char("${column}", 'YYYY-MM-DD"T"HH24:MI:SS.US')`

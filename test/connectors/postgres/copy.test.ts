@@ -17,7 +17,7 @@ const ESCAPED: Readonly<Record<string, string>> = {
 }
 
 function line(cells: readonly Cell[]): string {
-  return `${cells.map((cell) => (cell === null ? '\\N' : [...cell!].map((c) => ESCAPED[c] ?? c).join(''))).join('\t')}\n`
+  return `${cells.map((cell) => (cell === null ? '\\N' : Array.from(cell!, (c) => ESCAPED[c] ?? c).join(''))).join('\t')}\n`
 }
 
 function readAll(columns: number, pieces: readonly Buffer[]): Cell[][] {

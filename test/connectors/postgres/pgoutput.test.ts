@@ -115,6 +115,7 @@ function inChunk(bytes: Buffer, before: Uint8Array, behind: Uint8Array): Frame {
   return { bytes: Buffer.concat([before, bytes, behind]), start: before.length, end: before.length + bytes.length }
 }
 
+const outcome = (found: unknown): string => (typeof found === 'string' ? found : 'a message')
 const alone = (bytes: Buffer): Frame => inChunk(bytes, Buffer.alloc(0), Buffer.alloc(0))
 const golden = fc.constantFrom(...GOLDEN.values())
 const surroundings = fc.uint8Array({ maxLength: 64 })
@@ -147,7 +148,7 @@ describe('a frame', () => {
         const damaged = Buffer.from(bytes)
         for (const { at, byte } of hits) damaged[at % damaged.length] = byte
         const found = readOrCode(alone(damaged))
-        if (typeof found === 'string') expect(found).toBe('MALFORMED_WAL')
+        expect(['a message', 'MALFORMED_WAL']).toContain(outcome(found))
         expect(readOrCode(inChunk(damaged, before, behind))).toStrictEqual(found)
       }),
       { numRuns: 3000 },
@@ -160,7 +161,7 @@ describe('a frame', () => {
       fc.property(body, surroundings, ([tag, rest], behind) => {
         const { bytes } = xlogData(1, Buffer.from([tag, ...rest]))
         const found = readOrCode(inChunk(bytes, Buffer.alloc(0), behind))
-        if (typeof found === 'string') expect(found).toBe('MALFORMED_WAL')
+        expect(['a message', 'MALFORMED_WAL']).toContain(outcome(found))
       }),
       { numRuns: 3000 },
     )
