@@ -99,7 +99,7 @@ export async function capture(runtime: Runtime, signal: AbortSignal): Promise<vo
       publication: config.NAMESPACE,
       partitions: raw.partitions,
       stateDirectory: config.STATE_DIR,
-      tails: () => readTails(raw, decoder),
+      tails: () => readTails(raw, decoder, RECOVERY_LOOK),
       history: () => readHistory(raw, decoder, `${config.NAMESPACE}.index`),
       warn: (sentence) => log.warn(sentence),
       ...(progress === undefined ? {} : { progress }),
@@ -202,6 +202,9 @@ export function analyticsDirectory(config: Config): string {
 export function operationalUrl(config: Config): string {
   return config.OPERATIONAL_DATABASE_URL ?? required(config, 'DATABASE_URL')
 }
+
+/** How many records of a partition capture looks at before it goes on: more than a predecessor can have had in hand. */
+const RECOVERY_LOOK = 5_000
 
 /** Where a partition begins that nobody has read. */
 const UNREAD = { next: 0, height: BEGINNING }

@@ -5,7 +5,7 @@ import type { Position } from './position.ts'
 export interface Tail {
   /** The newest streamed position in the partition; '' when there is none. */
   readonly height: Position
-  /** The last streamed change; null when there is none near the end. */
+  /** The streamed change at the height; null when it is not near the end. */
   readonly last: Change | null
   /** The newest marker; null when the partition has none. */
   readonly marker: Marker | null

@@ -8,27 +8,36 @@ import type { Topic } from './topic.ts'
 /** How many records are read first; ten times more each time no marker is among them. */
 const FIRST_LOOK = 200
 
-/** The ends of all partitions, in order. */
-export function readTails(topic: Topic, decoder: RawDecoder): Promise<Tail[]> {
-  return Promise.all(Array.from({ length: topic.partitions }, (_, partition) => readTail(topic, decoder, partition)))
+/**
+ * The ends of all partitions, in order. A capture that was replaced may have written behind its successor, so what counts
+ * is the newest by position among the last records; `look` says how many of them at least.
+ */
+export function readTails(topic: Topic, decoder: RawDecoder, look = FIRST_LOOK): Promise<Tail[]> {
+  return Promise.all(
+    Array.from({ length: topic.partitions }, (_, partition) => readTail(topic, decoder, partition, look)),
+  )
 }
 
-async function readTail(topic: Topic, decoder: RawDecoder, partition: number): Promise<Tail> {
-  for (let count = FIRST_LOOK; ; count *= 10) {
+async function readTail(topic: Topic, decoder: RawDecoder, partition: number, look: number): Promise<Tail> {
+  for (let count = look; ; count *= 10) {
     const records = await topic.tail(partition, count)
     const changes = await decoder.decode(records)
-    const marker = changes.findLast((change): change is Marker => change.op === 'm') ?? null
+    const marker = newest(changes.filter((change): change is Marker => change.op === 'm'))
     if (marker === null && records.length === count) continue
-    return {
-      height: changes.reduce(
-        (highest, change) => (change.streamedTo > highest ? change.streamedTo : highest),
-        BEGINNING,
-      ),
-      last: changes.findLast((change) => change.op !== 'm' && change.op !== 'r') ?? null,
-      marker,
-      empty: records.length === 0,
-    }
+    const height = changes.reduce(
+      (highest, change) => (change.streamedTo > highest ? change.streamedTo : highest),
+      BEGINNING,
+    )
+    const last = newest(changes.filter((change) => change.op !== 'm' && change.op !== 'r'))
+    return { height, last: last?.position === height ? last : null, marker, empty: records.length === 0 }
   }
+}
+
+function newest<C extends Change>(changes: readonly C[]): C | null {
+  return changes.reduce<C | null>(
+    (found, each) => (found === null || each.position > found.position ? each : found),
+    null,
+  )
 }
 
 /** Everything in the topic as it stands, a partition after the other. */

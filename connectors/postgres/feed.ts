@@ -207,7 +207,8 @@ function capture(source: PostgresSource, { slot, identity, tails, state, replica
     if (tail !== undefined && change.position >= tail.height) {
       const { last } = tail
       const same =
-        change.position === tail.height && last?.txId === change.txId && last.committedAt === change.committedAt
+        change.position === tail.height &&
+        (last === null || (last.txId === change.txId && last.committedAt === change.committedAt))
       if (!same) throw doubt('the source sends another history than the raw topic holds: it was restored to the past')
       expected.delete(change.partition)
     }

@@ -1,5 +1,5 @@
 /** An operational store of a test's own, and what it holds. */
-import { ENTITIES, type Entity, type Field, type IncidentChange } from '../../core/incident.ts'
+import type { Entity, Field, IncidentChange } from '../../core/incident.ts'
 import type { PlacedSink } from '../../core/place.ts'
 import type { EntityField } from '../../schemas/entity.ts'
 import { projections } from '../../schemas/policy/projection.ts'
