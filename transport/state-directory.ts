@@ -3,6 +3,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'n
 import { join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { PipelineError } from '../core/error.ts'
+import { topicFileError } from './embedded-file.ts'
 
 export interface StateDirectory {
   /** Absolute. */
@@ -25,8 +26,11 @@ export async function lockStateDirectory(given: string): Promise<StateDirectory>
   const db = openLock(path)
   try {
     db.exec('BEGIN EXCLUSIVE')
+    writeFileSync(holder, `${process.pid}\n`)
   } catch (error) {
     db.close()
+    const fault = topicFileError(holder, error)
+    if (!(fault instanceof PipelineError) || fault.code !== 'STATE_LOCKED') throw fault
     throw new PipelineError(
       'STATE_LOCKED',
       `The state directory ${path} is in use by ${holderText(holder)}.`,
@@ -35,7 +39,6 @@ export async function lockStateDirectory(given: string): Promise<StateDirectory>
     )
   }
   held.add(db)
-  writeFileSync(holder, `${process.pid}\n`)
   return {
     path,
     release: () => {

@@ -71,6 +71,7 @@ const EVERYTHING = { differing: [], rows: expect.toSatisfy((rows: number) => row
 
 describe('a state directory without room', { timeout: 180_000 }, () => {
   test.for([
+    ['from the first byte on', 0],
     ['from the start', 64 << 10],
     ['after some of the snapshot', 1 << 20],
   ] as const)(
