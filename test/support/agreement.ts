@@ -83,6 +83,8 @@ export async function expectAgreement(options: AgreementOptions): Promise<void> 
       raw: runtime.raw,
       groups: ['unify', ...SINKS].map((name) => `${config.NAMESPACE}.${name}`),
       signal: AbortSignal.timeout(240_000),
+    }).catch((cause: unknown) => {
+      throw new Error(stages.map((stage) => `${stage.name}: ${stage.log()}`).join('\n'), { cause })
     })
     const codes = await Promise.all(stages.map((stage) => stage.stop()))
     expect(codes, stages.map((stage) => stage.log()).join('\n')).toEqual(stages.map(() => 0))

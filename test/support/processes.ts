@@ -14,13 +14,14 @@ export interface StageProcess {
   stop(): Promise<number | null>
 }
 
-/** `incidents <arguments>` with this environment. It is not started again when it ends by itself. */
+/** `incidents <arguments>` with this environment. Where it ends by itself with a failure it is started again, as compose does. */
 export function startStage(
   name: string,
   args: readonly string[],
   environment: Readonly<Record<string, string>>,
 ): StageProcess {
   let log = ''
+  let wanted = true
   let child: ChildProcess = launch()
 
   function launch(): ChildProcess {
@@ -35,6 +36,13 @@ export function startStage(
       stdio: ['ignore', 'ignore', 'pipe'],
     })
     started.stderr!.on('data', (chunk: Buffer) => (log += chunk.toString()))
+    started.once('exit', (code) => {
+      if (!wanted || code === 0 || code === null) return
+      log += `\n${name} ended with ${code} and is started again\n`
+      setTimeout(() => {
+        if (wanted && child === started) child = launch()
+      }, 500)
+    })
     return started
   }
 
@@ -52,6 +60,7 @@ export function startStage(
       child = launch()
     },
     stop: async () => {
+      wanted = false
       child.kill('SIGTERM')
       return ended()
     },
