@@ -1,6 +1,7 @@
 /** Stages as the processes that they are in production: started, killed, started again. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { EXIT } from '../../core/error.ts'
 
 const CLI = fileURLToPath(new URL('../../cli.ts', import.meta.url))
 
@@ -14,7 +15,10 @@ export interface StageProcess {
   stop(): Promise<number | null>
 }
 
-/** `incidents <arguments>` with this environment. Where it ends by itself with a failure it is started again, as compose does. */
+/**
+ * `incidents <arguments>` with this environment. Where it ends because source or target did not
+ * answer it is started again, as compose does.
+ */
 export function startStage(
   name: string,
   args: readonly string[],
@@ -37,7 +41,8 @@ export function startStage(
     })
     started.stderr!.on('data', (chunk: Buffer) => (log += chunk.toString()))
     started.once('exit', (code) => {
-      if (!wanted || code === 0 || code === null) return
+      const mayPass = code === EXIT.source || code === EXIT.target // doubt, contract and the unexpected are for people
+      if (!wanted || !mayPass) return
       log += `\n${name} ended with ${code} and is started again\n`
       setTimeout(() => {
         if (wanted && child === started) child = launch()
