@@ -68,7 +68,10 @@ export function governedTopics({ rows, events, letters, topics, target }: Govern
     const { change, refusal } = item
     if (refusal !== null && change.op !== 'm') {
       const letter = deadLetter(topics.raw, change, refusal)
-      messages.push({ topic: topics.deadLetters, message: letters.message(letter, change.committedAt / 1000) })
+      messages.push({
+        topic: topics.deadLetters,
+        message: letters.message(letter, Math.floor(change.committedAt / 1000)),
+      })
     }
     if (item.rows.length === 0) return
     for (const message of rows.messages(item, last)) messages.push({ topic: topics.unified, message })

@@ -60,4 +60,22 @@ describeKafka('the same stages as processes on Kafka', () => {
       open: kafkaRuntime,
     })
   })
+
+  test(
+    'put rows that they cannot map into the dead letters, and go on with all others',
+    { timeout: 200_000 },
+    async () => {
+      await expectAgreement({
+        database,
+        environment,
+        reports: 20,
+        transactions: 200,
+        unknownCodes: 8,
+        seed: 3,
+        kills: 0,
+        start,
+        open: kafkaRuntime,
+      })
+    },
+  )
 })

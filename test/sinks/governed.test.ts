@@ -114,6 +114,17 @@ describe('a write', () => {
     expect(await shown(output)).toEqual(['UNKNOWN_CODE', 'incident.report.created'])
   })
 
+  test('dates every record in whole milliseconds, which is all that a broker takes', async () => {
+    const committedAt = 1_795_644_269_077_150
+    const good = { ...inserted('public.report', { lsn: 10 }), committedAt }
+    const refused = { ...inserted('public.report', { lsn: 10, ordinal: 2, last: true }, { type: 'NOPE' }), committedAt }
+    const { messages } = await watched().write(0, good, refused)
+    expect(new Set(messages.map(({ topic }) => topic))).toEqual(
+      new Set([names.unified.name, names.deadLetters.name, names.events.name]),
+    )
+    expect(new Set(messages.map(({ message }) => message.timestampMs))).toEqual(new Set([1_795_644_269_077]))
+  })
+
   test('of a marker and of rows read outside the stream leaves no event and no height', async () => {
     const read = { ...inserted('public.report', { lsn: 10, ordinal: 0 }), op: 'r' as const }
     const output = await watched().write(0, read, markerAt(20))

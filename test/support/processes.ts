@@ -1,7 +1,6 @@
 /** Stages as the processes that they are in production: started, killed, started again. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { EXIT } from '../../core/error.ts'
 
 const CLI = fileURLToPath(new URL('../../cli.ts', import.meta.url))
 
@@ -15,18 +14,16 @@ export interface StageProcess {
   stop(): Promise<number | null>
 }
 
-/**
- * `incidents <arguments>` with this environment. Where it ends because source or target did not
- * answer it is started again, as compose does.
- */
+/** `incidents <arguments>` with this environment. One that ends by itself stays away: its exit code is the test's to see. */
 export function startStage(
   name: string,
   args: readonly string[],
   environment: Readonly<Record<string, string>>,
 ): StageProcess {
   let log = ''
-  let wanted = true
   let child: ChildProcess = launch()
+  /** One after the other: two at once would start it twice. */
+  let crashes: Promise<void> = Promise.resolve()
 
   function launch(): ChildProcess {
     const started = spawn(process.execPath, [CLI, ...args], {
@@ -40,14 +37,6 @@ export function startStage(
       stdio: ['ignore', 'ignore', 'pipe'],
     })
     started.stderr!.on('data', (chunk: Buffer) => (log += chunk.toString()))
-    started.once('exit', (code) => {
-      const mayPass = code === EXIT.source || code === EXIT.target // doubt, contract and the unexpected are for people
-      if (!wanted || !mayPass) return
-      log += `\n${name} ended with ${code} and is started again\n`
-      setTimeout(() => {
-        if (wanted && child === started) child = launch()
-      }, 500)
-    })
     return started
   }
 
@@ -59,13 +48,15 @@ export function startStage(
   return {
     name,
     log: () => log,
-    crash: async () => {
-      child.kill('SIGKILL')
-      await ended()
-      child = launch()
+    crash: () => {
+      crashes = crashes.then(async () => {
+        child.kill('SIGKILL')
+        await ended()
+        child = launch()
+      })
+      return crashes
     },
     stop: async () => {
-      wanted = false
       child.kill('SIGTERM')
       return ended()
     },
