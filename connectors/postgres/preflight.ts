@@ -23,7 +23,8 @@ async function one(client: pg.Client, sql: string, values: unknown[] = []): Prom
   return (await client.query(sql, values)).rows[0] ?? {}
 }
 
-async function checkServer(client: pg.Client): Promise<void> {
+/** SOURCE_VERSION, WAL_LEVEL. */
+export async function checkServer(client: pg.Client): Promise<void> {
   const found = await one(
     client,
     `SELECT current_setting('server_version_num') AS number, current_setting('server_version') AS version, current_setting('wal_level') AS wal`,
@@ -48,8 +49,8 @@ export function checkVersion(number: number, version: string): void {
   )
 }
 
-/** The role's name, quoted. */
-async function checkRole(client: pg.Client): Promise<string> {
+/** The role's name, quoted. GRANT_MISSING when it may not replicate. */
+export async function checkRole(client: pg.Client): Promise<string> {
   const found = await one(
     client,
     `SELECT quote_ident(rolname) AS name, (rolreplication OR rolsuper OR COALESCE((
@@ -68,6 +69,26 @@ async function checkRole(client: pg.Client): Promise<string> {
 const OPERATIONS = ['insert', 'update', 'delete', 'truncate'] as const
 
 async function ensurePublication(client: pg.Client, publication: string): Promise<void> {
+  const missing = await checkPublication(client, publication)
+  if (missing === null) return
+  if (!missing.owned) throw missing.error
+  try {
+    await client.query(missing.error.remedy)
+  } catch (cause) {
+    const said = cause instanceof Error ? cause.message : ''
+    const found = `publication ${publication} cannot be made: ${said}`
+    throw new PipelineError('GRANT_MISSING', found, missing.error.remedy, { cause })
+  }
+}
+
+/**
+ * PUBLICATION when it leaves an operation out. One that is not there at all is given back instead, and whether the role
+ * owns the tables and may therefore make it.
+ */
+export async function checkPublication(
+  client: pg.Client,
+  publication: string,
+): Promise<{ readonly error: PipelineError; readonly owned: boolean } | null> {
   const found = await one(
     client,
     `SELECT pubinsert::text AS insert, pubupdate::text AS update, pubdelete::text AS delete, pubtruncate::text AS truncate
@@ -76,7 +97,7 @@ async function ensurePublication(client: pg.Client, publication: string): Promis
   )
   if (Object.keys(found).length > 0) {
     const silent = OPERATIONS.filter((operation) => found[operation] !== 'true')
-    if (silent.length === 0) return
+    if (silent.length === 0) return null
     throw new PipelineError(
       'PUBLICATION',
       `publication ${publication} does not publish ${silent.join(', ')}: every operation is needed`,
@@ -84,19 +105,13 @@ async function ensurePublication(client: pg.Client, publication: string): Promis
     )
   }
   const tables = await incidentTables(client)
-  const statement = `CREATE PUBLICATION "${publication}" FOR TABLE ${tables.map(quoted).join(', ')};`
-  if (tables.some((table) => table.owned !== 'true')) {
-    throw new PipelineError(
+  return {
+    owned: tables.every((table) => table.owned === 'true'),
+    error: new PipelineError(
       'PUBLICATION',
       `publication ${publication} does not exist, and only the owner of the tables may make it`,
-      statement,
-    )
-  }
-  try {
-    await client.query(statement)
-  } catch (cause) {
-    const said = cause instanceof Error ? cause.message : ''
-    throw new PipelineError('GRANT_MISSING', `publication ${publication} cannot be made: ${said}`, statement, { cause })
+      `CREATE PUBLICATION "${publication}" FOR TABLE ${tables.map(quoted).join(', ')};`,
+    ),
   }
 }
 
@@ -121,7 +136,8 @@ async function incidentTables(client: pg.Client): Promise<readonly (FoundTable &
   )
 }
 
-async function checkTables(client: pg.Client, publication: string, role: string): Promise<void> {
+/** PUBLICATION when it has no table; GRANT_MISSING, REPLICA_IDENTITY. `role` is quoted. */
+export async function checkTables(client: pg.Client, publication: string, role: string): Promise<void> {
   const { rows } = await client.query<FoundTable & { identity: string; entered: string; readable: string }>(
     `SELECT n.nspname AS schema, c.relname AS name, c.relreplident AS identity,
             has_schema_privilege(n.oid, 'USAGE')::text AS entered, has_table_privilege(c.oid, 'SELECT')::text AS readable
