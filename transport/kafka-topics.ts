@@ -65,7 +65,8 @@ async function countPartitions(admin: Admin, topic: string, patience: Patience):
   }
 }
 
-function configOf({ cleanup, keptMs, maxMessageBytes }: TopicSettings, replicas: number) {
+/** The settings that a topic is made with, as the brokers write them. */
+export function configOf({ cleanup, keptMs, maxMessageBytes }: TopicSettings, replicas: number) {
   const config: Record<string, string | number> = {
     'cleanup.policy': cleanup,
     'max.message.bytes': maxMessageBytes + BATCH_OVERHEAD,
