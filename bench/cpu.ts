@@ -1,0 +1,38 @@
+/** What a process has cost so far, as the Linux kernel counts it. */
+import { readdirSync, readFileSync } from 'node:fs'
+
+/** Clock ticks a second of /proc/<pid>/stat. */
+const TICKS = 100
+
+/** User and system time in microseconds; 0 when the process is gone. */
+export function cpuOf(pid: number): number {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ')
+    return ((Number(fields[11]) + Number(fields[12])) * 1e6) / TICKS
+  } catch {
+    return 0
+  }
+}
+
+/** In MiB, the most that it ever had in memory; 0 when the process is gone. */
+export function peakRssOf(pid: number): number {
+  try {
+    const found = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
+    return Math.round(Number(found?.[1] ?? 0) / 1024)
+  } catch {
+    return 0
+  }
+}
+
+/** The process whose command line matches; null when there is none. */
+export function pidOf(pattern: RegExp): number | null {
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue
+    try {
+      if (pattern.test(readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' '))) return Number(name)
+    } catch {
+      // gone since it was listed
+    }
+  }
+  return null
+}
