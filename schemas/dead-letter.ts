@@ -1,16 +1,12 @@
 /** What could not be processed, as records of the dead letter topic: evidence, never the row. */
-import { readFileSync } from 'node:fs'
-import avro from 'avsc'
 import { image, keyText, type RowChange } from '../core/change.ts'
 import type { PipelineError } from '../core/error.ts'
 import { RULES_VERSION } from '../core/incident.ts'
 import type { Message } from '../core/message.ts'
 import type { Position } from '../core/position.ts'
-import { malformed } from './avro-bytes.ts'
-import { HEADER_BYTES, putHeader, schemaId } from './framing.ts'
-import { fullName } from './governed.ts'
+import { contractReader, contractWriter, readContract } from './contract.ts'
 import { columnKind } from './policy/columns.ts'
-import { subjectName, type AvroSchema, type Registry } from './registry.ts'
+import type { Registry } from './registry.ts'
 
 /** As in schemas/dead-letter.avsc. */
 export interface DeadLetter {
@@ -26,6 +22,16 @@ export interface DeadLetter {
   readonly message: string
   readonly remedy: string
   readonly rulesVersion: number
+  /** Null but in the record that says that somebody gave the row up; the incident stays incomplete. */
+  readonly skipped: Skipped | null
+}
+
+export interface Skipped {
+  /** Who decided it: an operator's name, not one of the source's. */
+  readonly by: string
+  readonly reason: string
+  /** Milliseconds since the Unix epoch. */
+  readonly at: number
 }
 
 /** The letter of a change in `topic` that was refused. */
@@ -43,6 +49,7 @@ export function deadLetter(topic: string, change: RowChange, refusal: PipelineEr
     message: refusal.message,
     remedy: refusal.remedy,
     rulesVersion: RULES_VERSION,
+    skipped: null,
   }
 }
 
@@ -60,13 +67,13 @@ export interface DeadLetterCodec {
 
 /** Registers the contracts under the dead letter topic's subjects. CONTRACT when not compatible; REGISTRY. */
 export async function deadLetterCodec(registry: Registry, topic: string): Promise<DeadLetterCodec> {
-  const key = await contract(registry, topic, 'dead-letter-key')
-  const value = await contract(registry, topic, 'dead-letter')
+  const key = await contractWriter(registry, topic, readContract('dead-letter-key'))
+  const value = await contractWriter(registry, topic, readContract('dead-letter'))
   return {
     message: (letter, timestampMs) => ({
       partition: letter.partition,
-      key: framed(key, { schema: letter.schema, table: letter.table, key: letter.key }),
-      value: framed(value, letter),
+      key: key({ schema: letter.schema, table: letter.table, key: letter.key }),
+      value: value(letter),
       timestampMs,
     }),
   }
@@ -78,40 +85,12 @@ export interface DeadLetterDecoder {
 }
 
 export function deadLetterDecoder(registry: Registry): DeadLetterDecoder {
-  const current = avro.Type.forSchema(read('dead-letter') as avro.Schema)
-  const resolvers = new Map<number, avro.Resolver>()
+  const read = contractReader<DeadLetter>(registry, readContract('dead-letter'))
   return {
     letter: async ({ value }) => {
-      if (value === null) throw malformed(0)
-      const id = schemaId(value)
-      let resolver = resolvers.get(id)
-      if (resolver === undefined) {
-        const writer = avro.Type.forSchema((await registry.schema(id)) as avro.Schema)
-        resolver = current.createResolver(writer)
-        resolvers.set(id, resolver)
-      }
-      return { ...(current.fromBuffer(value.subarray(HEADER_BYTES), resolver) as DeadLetter) }
+      const letter = await read(value)
+      // without the classes that the Avro library reads into
+      return { ...letter, skipped: letter.skipped === null ? null : { ...letter.skipped } }
     },
   }
-}
-
-interface Contract {
-  readonly id: number
-  readonly type: avro.Type
-}
-
-async function contract(registry: Registry, topic: string, file: string): Promise<Contract> {
-  const schema = read(file)
-  const id = await registry.register(subjectName(topic, fullName(schema)), schema, 'FULL_TRANSITIVE')
-  return { id, type: avro.Type.forSchema(schema as avro.Schema) }
-}
-
-function read(file: string): AvroSchema {
-  return JSON.parse(readFileSync(new URL(`./${file}.avsc`, import.meta.url), 'utf8')) as AvroSchema
-}
-
-function framed({ id, type }: Contract, value: object): Buffer {
-  const header = Buffer.alloc(HEADER_BYTES)
-  putHeader(header, 0, id)
-  return Buffer.concat([header, type.toBuffer(value)])
 }

@@ -1,11 +1,14 @@
 /**
- * Writes what derives from the reviewed contracts in schemas/unified: the governed contracts and the TypeScript types.
- * `node schemas/generate.ts` writes; with `--check` it writes nothing and exits 6 naming each file that is stale.
+ * Writes what derives from the reviewed contracts in schemas/unified: the governed contracts, the TypeScript types, and
+ * the snapshot of what every output holds. `node schemas/generate.ts` writes; with `--check` it writes nothing and exits
+ * 6 naming each file that is stale and each contract whose version the changelog does not name.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { EXIT } from '../core/error.ts'
 import { ENTITIES, type Entity } from '../core/incident.ts'
 import { ENTITY_DEFINITIONS, type EntityDefinition, type EntityField, type FieldType } from './entity.ts'
+import { unlisted } from './changelog.ts'
+import { clearances } from './policy/clearances.ts'
 import { projections } from './policy/projection.ts'
 import type { AvroSchema } from './registry.ts'
 
@@ -20,10 +23,15 @@ export function generated(): ReadonlyMap<string, string> {
     `governed/${entity}.avsc`,
     json(governedSchema(ENTITY_DEFINITIONS[entity], governed[entity].fields)),
   ])
-  return new Map([...contracts, ['governed/RowKey.avsc', json(ROW_KEY)], ['types.ts', types()]])
+  return new Map([
+    ...contracts,
+    ['governed/RowKey.avsc', json(ROW_KEY)],
+    ['types.ts', types()],
+    ['policy/clearances.json', json(clearances())],
+  ])
 }
 
-const ROW_KEY: AvroSchema = {
+const ROW_KEY = {
   type: 'record',
   name: 'RowKey',
   namespace: NAMESPACE,
@@ -116,8 +124,8 @@ function typeText(type: FieldType): string {
   return type === 'int' || type === 'long' ? 'number' : 'string'
 }
 
-function json(schema: AvroSchema): string {
-  return `${JSON.stringify(schema, null, 2)}\n`
+function json(value: unknown): string {
+  return `${JSON.stringify(value, null, 2)}\n`
 }
 
 /** The generated files whose text on disk is not what the contracts give. */
@@ -136,8 +144,10 @@ function textOf(path: string): string | null {
 function main(check: boolean): void {
   const changed = stale()
   if (check) {
+    const missing = unlisted()
     for (const path of changed) process.stderr.write(`schemas/${path} is stale: run npm run schemas\n`)
-    process.exitCode = changed.length > 0 ? EXIT.contract : EXIT.done
+    for (const sentence of missing) process.stderr.write(`${sentence}: add a line that says what changed\n`)
+    process.exitCode = changed.length + missing.length > 0 ? EXIT.contract : EXIT.done
     return
   }
   const files = generated()

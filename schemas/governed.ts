@@ -2,7 +2,6 @@
  * Unified rows as records of the governed topic, projected to its clearance, and back.
  * The contracts are the files in schemas/governed; bytes follow their field order.
  */
-import { readFileSync } from 'node:fs'
 import {
   ENTITIES,
   RULES_VERSION,
@@ -13,11 +12,12 @@ import {
 } from '../core/incident.ts'
 import type { Message } from '../core/message.ts'
 import { putLong, putText } from './avro-bytes.ts'
+import { readContract, registerContract } from './contract.ts'
 import type { EntityField, FieldType } from './entity.ts'
 import { putHeader } from './framing.ts'
 import { isoDays, isoMicros } from './iso-time.ts'
 import { projections, type Projection } from './policy/projection.ts'
-import { subjectName, type AvroSchema, type Registry } from './registry.ts'
+import type { AvroSchema, Registry } from './registry.ts'
 
 export interface GovernedCodec {
   /**
@@ -48,10 +48,11 @@ export async function governedCodec(
   { topic, pseudonymKey }: GovernedOptions,
 ): Promise<GovernedCodec> {
   const projected = projections('unified', pseudonymKey)
-  const keyId = await registerContract(registry, topic, 'RowKey')
+  const keyId = await registerContract(registry, topic, governedContract('RowKey'))
   const encoders = new Map<Entity, Encoder>()
   for (const entity of ENTITIES) {
-    encoders.set(entity, { id: await registerContract(registry, topic, entity), projection: projected[entity] })
+    const id = await registerContract(registry, topic, governedContract(entity))
+    encoders.set(entity, { id, projection: projected[entity] })
   }
   let slab = Buffer.allocUnsafeSlow(SLAB_BYTES)
   let at = 0
@@ -108,18 +109,7 @@ export async function governedCodec(
 
 /** A contract of schemas/governed as it lies in the repository. */
 export function governedContract(name: Entity | 'RowKey'): AvroSchema {
-  return JSON.parse(readFileSync(new URL(`./governed/${name}.avsc`, import.meta.url), 'utf8')) as AvroSchema
-}
-
-function registerContract(registry: Registry, topic: string, name: Entity | 'RowKey'): Promise<number> {
-  const schema = governedContract(name)
-  return registry.register(subjectName(topic, fullName(schema)), schema, 'FULL_TRANSITIVE')
-}
-
-/** `namespace.Name` of a record. */
-export function fullName(schema: AvroSchema): string {
-  const { namespace, name } = schema as unknown as { readonly namespace: string; readonly name: string }
-  return `${namespace}.${name}`
+  return readContract(`governed/${name}`)
 }
 
 /** At most how many bytes a row needs with its key: three for each UTF-16 unit, ten for a number. */

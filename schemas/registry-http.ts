@@ -3,7 +3,7 @@ import { SchemaRegistry, type COMPATIBILITY } from '@kafkajs/confluent-schema-re
 import { PipelineError } from '../core/error.ts'
 import { checkSchema } from './compatibility.ts'
 import { incompatible, invalidSchema, strictest, unknownSchema } from './registry-rules.ts'
-import type { AvroSchema, Compatibility, Registry } from './registry.ts'
+import type { AvroSchema, Compatibility, ListedRegistry } from './registry.ts'
 
 export interface RegistryOptions {
   /** Up to and with the API's path; credentials in it are used and never shown. */
@@ -15,7 +15,7 @@ export interface RegistryOptions {
  * Asks the registry once for each schema and id. A subject gets its level before its first version; a level that
  * somebody has set is raised where it is weaker, never lowered.
  */
-export function httpRegistry(options: RegistryOptions): Registry {
+export function httpRegistry(options: RegistryOptions): ListedRegistry {
   const { url, auth } = address(options)
   const client = new SchemaRegistry({ host: url, ...(auth === null ? {} : { auth }) })
   // The client has no public call for a subject's level and for the schema's own text, but its API description has.
@@ -34,15 +34,21 @@ export function httpRegistry(options: RegistryOptions): Registry {
     }
   }
 
-  /** The subject's level, set or raised where it is not yet what is needed. */
-  async function settle(subject: string, wanted: Compatibility): Promise<Compatibility> {
-    const current = await ask(
-      async () => ((await api.Subject.config({ subject })).data() as { compatibilityLevel: string }).compatibilityLevel,
-      () => null,
-    ).catch((error: unknown) => {
-      if (((error as Error).cause as { status?: number } | undefined)?.status === 404) return 'NONE'
+  /** Null where the registry has nothing under that name. */
+  const askForSome = <T>(work: () => Promise<T>): Promise<T | null> =>
+    ask(work, () => null).catch((error: unknown) => {
+      if (((error as Error).cause as { status?: number } | undefined)?.status === 404) return null
       throw error
     })
+
+  const levelOf = (subject: string): Promise<string | null> =>
+    askForSome(
+      async () => ((await api.Subject.config({ subject })).data() as { compatibilityLevel: string }).compatibilityLevel,
+    )
+
+  /** The subject's level, set or raised where it is not yet what is needed. */
+  async function settle(subject: string, wanted: Compatibility): Promise<Compatibility> {
+    const current = (await levelOf(subject)) ?? 'NONE'
     const level = strictest(current, wanted)
     if (level !== current) {
       await ask(
@@ -86,7 +92,23 @@ export function httpRegistry(options: RegistryOptions): Registry {
         )
         return JSON.parse(schema) as AvroSchema
       }),
+    versions: async (subject) => {
+      const latest = await askForSome(async () => (await api.Subject.latestVersion({ subject })).data() as Version)
+      const found: AvroSchema[] = []
+      for (let version = 1; version <= (latest?.version ?? 0); version++) {
+        // one that was deleted leaves a gap
+        const each = await askForSome(async () => (await api.Subject.version({ subject, version })).data() as Version)
+        if (each !== null) found.push(JSON.parse(each.schema) as AvroSchema)
+      }
+      return found
+    },
+    level: levelOf,
   }
+}
+
+interface Version {
+  readonly version: number
+  readonly schema: string
 }
 
 /** Remembers what came, and forgets what failed. */

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { PipelineError } from '../core/error.ts'
 import { checkCompatibility, checkSchema } from './compatibility.ts'
 import { incompatible, invalidSchema, strictest, unknownSchema } from './registry-rules.ts'
-import type { AvroSchema, Compatibility, Registry } from './registry.ts'
+import type { AvroSchema, Compatibility, ListedRegistry } from './registry.ts'
 
 /** Rises when the file's shape changes. */
 const VERSION = 1
@@ -26,7 +26,7 @@ interface Subject {
  * Schemas of the same JSON text have one id, under whatever subjects. A subject's level only ever rises. STATE_VERSION
  * when a newer version wrote the file, SINK when it cannot be read or written.
  */
-export function localRegistry(directory: string): Registry {
+export function localRegistry(directory: string): ListedRegistry {
   const file = join(directory, 'registry.json')
   let state = read(file)
   let ids = idsByText(state)
@@ -65,6 +65,14 @@ export function localRegistry(directory: string): Registry {
       const found = state.schemas[id - 1]
       if (found === undefined) throw unknownSchema(id, file)
       return found
+    },
+    versions: async (subject) => {
+      reload()
+      return (state.subjects[subject]?.versions ?? []).map((id) => state.schemas[id - 1]!)
+    },
+    level: async (subject) => {
+      reload()
+      return state.subjects[subject]?.level ?? null
     },
   }
 }

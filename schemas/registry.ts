@@ -16,6 +16,14 @@ export interface Registry {
   schema(id: number): Promise<AvroSchema>
 }
 
+/** A registry that tells what it holds. */
+export interface ListedRegistry extends Registry {
+  /** The subject's versions, oldest first; none when it does not exist. */
+  versions(subject: string): Promise<readonly AvroSchema[]>
+  /** The subject's own level as the registry calls it; null when it has none. */
+  level(subject: string): Promise<string | null>
+}
+
 /** Confluent's TopicRecordName strategy. */
 export function subjectName(topic: string, recordFullName: string): string {
   return `${topic}-${recordFullName}`

@@ -3,7 +3,7 @@ import type { SQLOutputValue } from 'node:sqlite'
 import { LOG_SPAN, type TopicFile } from './embedded-file.ts'
 import type { Message, Received } from './topic.ts'
 
-/** One partition of one topic. One process writes, so it keeps `next` in memory; others refresh it. */
+/** One partition of one topic. `next` is kept in memory, and taken anew by who writes: a command may have written too. */
 export interface Log {
   readonly id: number
   readonly topic: string
@@ -56,7 +56,8 @@ export function openLogs(file: TopicFile): Logs {
       for (let partition = 0; partition < partitions; partition++) make.run(topic, partition)
     },
     append: (logs, messages) => {
-      const next = logs.map((log) => log.next)
+      const written = find.all(logs[0]!.topic) as unknown as Log[]
+      const next = logs.map((log) => written[log.partition]?.next ?? log.next)
       for (const { partition, key, value, timestampMs } of messages) {
         const log = logs[partition]
         if (log === undefined) throw new RangeError(`partition ${partition} of ${logs.length}`)

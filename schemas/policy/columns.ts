@@ -270,3 +270,8 @@ export const CLASSIFIED_TABLES: readonly string[] = [...kinds.keys()]
 export function columnKind(schema: string, table: string, column: string): Kind | undefined {
   return kinds.get(`${schema}.${table}`)?.get(column)
 }
+
+/** A table's classified columns, with their kinds. */
+export function classifiedColumns(table: string): readonly (readonly [column: string, kind: Kind])[] {
+  return [...(kinds.get(table) ?? [])]
+}

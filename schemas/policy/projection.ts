@@ -7,7 +7,7 @@ import { PipelineError } from '../../core/error.ts'
 import { ENTITIES, type Entity, type Field, type Fields } from '../../core/incident.ts'
 import { ENTITY_DEFINITIONS, snakeCase, type EntityField } from '../entity.ts'
 import { CLEARANCES, type Output, type Treatment } from './clearance.ts'
-import { violations } from './lineage.ts'
+import { violations } from './violations.ts'
 
 export interface Projection {
   readonly entity: Entity
@@ -22,7 +22,7 @@ export interface Projection {
 export type Projections = Readonly<Record<Entity, Projection>>
 
 /**
- * The projection of every entity for one output. `pseudonymKey` keys the HMAC-SHA-256 of pseudonyms.
+ * The projection of every entity for one output. `pseudonymKey` keys the HMAC-SHA-256 of pseudonyms ({@link pseudonym}).
  * CONTRACT when a field would show more of a source column than the policy allows.
  */
 export function projections(output: Output, pseudonymKey: string): Projections {
@@ -90,10 +90,17 @@ function step(name: string, treatment: Exclude<Treatment, 'withheld'>, hash: Has
   }
 }
 
-/** The same value under the same key has the same pseudonym, in every output and field. */
+/**
+ * The same value under the same key has the same pseudonym, in every output and field. A key written `id=secret` puts
+ * its id before each (`k2.…`), so that while keys rotate those of two keys are never taken for two persons unnoticed.
+ */
 export function pseudonym(key: string, clear: string): string {
-  return createHmac('sha256', key).update(clear).digest('base64url').slice(0, 22)
+  const { id = null, secret = key } = KEY_WITH_ID.exec(key)?.groups ?? {}
+  const hash = createHmac('sha256', secret).update(clear).digest('base64url').slice(0, 22)
+  return id === null ? hash : `${id}.${hash}`
 }
+
+const KEY_WITH_ID = /^(?<id>[a-z0-9]{1,8})=(?<secret>.{16,})$/s
 
 const REMEMBERED = 1 << 16
 

@@ -34,6 +34,7 @@ test('a letter says where the record lies, why it was refused and how to mend it
       'participation_role without a counterpart in the unified model.',
     remedy: expect.any(String),
     rulesVersion: RULES_VERSION,
+    skipped: null,
   })
 })
 

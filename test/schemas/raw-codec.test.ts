@@ -224,6 +224,7 @@ describe('a record', () => {
       systemIdentifier: '7500000000000000001',
       timeline: 3,
       snapshotDone: true,
+      stopped: [],
       position: at,
       lsn: 0x200,
       committedAt: 1_714_557_600_123_456,

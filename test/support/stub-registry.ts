@@ -25,7 +25,11 @@ export async function stubRegistry(kind: 'confluent' | 'apicurio'): Promise<Stub
   let failure: number | null = null
   let authorization: string | undefined
 
-  function answer(method: string, [resource = '', name = '', last = '']: string[], body: string): [number, object] {
+  function answer(
+    method: string,
+    [resource = '', name = '', last = '', which = '']: string[],
+    body: string,
+  ): [number, object] {
     if (failure !== null) return [failure, { error_code: failure, message: 'as the test wants it' }]
     if (resource === 'schemas') {
       const schema = texts[Number(last) - 1]
@@ -42,7 +46,17 @@ export async function stubRegistry(kind: 'confluent' | 'apicurio'): Promise<Stub
         ? [404, { error_code: 40408, message: 'Subject does not have subject-level compatibility configured' }]
         : [200, { compatibilityLevel }]
     }
+    if (method === 'GET') return version(name, which)
     return register(name, (JSON.parse(body) as { schema: string }).schema)
+  }
+
+  /** `/subjects/{subject}/versions/{version}`, one of them `latest`. */
+  function version(subject: string, which: string): [number, object] {
+    const versions = subjects.get(subject) ?? []
+    const number = which === 'latest' ? versions.length : Number(which)
+    const id = versions[number - 1]
+    if (id !== undefined) return [200, { subject, id, version: number, schema: texts[id - 1] }]
+    return [404, { error_code: versions.length === 0 ? 40401 : 40402, message: 'Version not found.' }]
   }
 
   function register(subject: string, text: string): [number, object] {
