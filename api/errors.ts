@@ -23,6 +23,33 @@ export function reportNotFound(reply: FastifyReply): FastifyReply {
   return answerError(reply, 404, { errorCode: REPORT_NOT_FOUND, userMessage: message, developerMessage: message })
 }
 
+/** The token is missing, not ours, or has expired: which of these is nobody's business. */
+export function unauthorised(reply: FastifyReply): FastifyReply {
+  reply.header('WWW-Authenticate', 'Bearer')
+  return answerError(reply, 401, {
+    errorCode: null,
+    userMessage: 'Unauthorized',
+    developerMessage: 'A bearer token of the identity provider is needed',
+  })
+}
+
+export function forbidden(reply: FastifyReply): FastifyReply {
+  return answerError(reply, 403, {
+    errorCode: null,
+    userMessage: 'Forbidden',
+    developerMessage: 'The token has none of the roles that this route asks for',
+  })
+}
+
+/** The store has not come as far as was asked within the time that an answer may wait: answered with 409. */
+export class NotYet extends Error {
+  override readonly name = 'NotYet'
+
+  constructor(asked: string, reached: string) {
+    super(`Asked for ${asked}, which the store is before: it has ${reached}`)
+  }
+}
+
 export function badRequest(reply: FastifyReply, message: string): FastifyReply {
   return answerError(reply, 400, {
     errorCode: VALIDATION_FAILURE,
@@ -49,7 +76,16 @@ export function answerFailure(error: FastifyError, request: FastifyRequest, repl
     const messages = new Set(error.validation.map((issue) => issue.message ?? 'a parameter is not accepted'))
     return badRequest(reply, [...messages].join('; '))
   }
-  if (error.statusCode !== undefined && error.statusCode < 500) return badRequest(reply, 'the request cannot be read')
+  if (error instanceof NotYet) {
+    const userMessage = 'The incident reports are not as new as that yet'
+    return answerError(reply, 409, { errorCode: null, userMessage, developerMessage: error.message })
+  }
+  if (error.statusCode !== undefined && error.statusCode < 500) {
+    const said = REFUSALS[error.statusCode]
+    return said === undefined
+      ? badRequest(reply, 'the request cannot be read')
+      : answerError(reply, error.statusCode, said)
+  }
   if (isUnusableValue(error)) return badRequest(reply, 'a parameter has a value that no row can have')
   request.log.error({ route: request.routeOptions?.url, code: error.code ?? error.name }, 'a request failed')
   if (isUnavailable(error)) {
@@ -64,6 +100,19 @@ export function answerFailure(error: FastifyError, request: FastifyRequest, repl
     userMessage: 'Unexpected error',
     developerMessage: `See the log of request ${request.id}`,
   })
+}
+
+/** What is refused for its form alone, before anything looks at it. */
+const REFUSALS: Readonly<Record<number, Said>> = {
+  413: refusal('The request is too large'),
+  414: refusal('The path or a part of it is too long'),
+  415: refusal('The request has a content type that is not read here'),
+  429: refusal('Too many requests; see Retry-After'),
+  431: refusal('The headers are too large'),
+}
+
+function refusal(message: string): Said {
+  return { errorCode: null, userMessage: message, developerMessage: message }
 }
 
 interface Said {
@@ -87,5 +136,5 @@ function isUnusableValue({ code }: FastifyError): boolean {
  */
 function isUnavailable({ code, message }: FastifyError): boolean {
   if (code === undefined) return /timeout|Connection terminated/.test(message)
-  return /^(08...|53...|57...|3F000|42P01|E[A-Z]+)$/.test(code)
+  return /^(08...|53...|57...|3F000|42P01|E[A-Z]+|SINK)$/.test(code)
 }

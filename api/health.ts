@@ -21,8 +21,13 @@ export interface Build {
   readonly productId?: string
 }
 
+/** Whether another service answers. It may fail as well. */
+export type Dependency = () => Promise<boolean>
+
 export interface HealthOptions {
   readonly database: pg.Pool
+  /** By name. They are told, but do not decide whether answers can be given. */
+  readonly dependencies: Readonly<Record<string, Dependency>>
   readonly build: Build
   /** How long an answer of /health stands, in milliseconds. */
   readonly cacheMs: number
@@ -30,8 +35,9 @@ export interface HealthOptions {
 
 const tags = ['Health']
 
-export function healthRoutes(app: FastifyInstance, { database, build, cacheMs }: HealthOptions): void {
-  const health = remembered(cacheMs, () => readHealth(database))
+export function healthRoutes(app: FastifyInstance, { database, build, dependencies, cacheMs }: HealthOptions): void {
+  const readiness = remembered(cacheMs, () => readStore(database))
+  const health = remembered(cacheMs, async () => withDependencies(await readiness(), dependencies))
 
   const probe = { schema: { tags, summary: 'Whether the process runs', response: { 200: Probe } } }
   for (const path of ['/health/liveness', '/health/ping']) app.get(path, probe, () => ({ status: 'UP' }))
@@ -44,7 +50,7 @@ export function healthRoutes(app: FastifyInstance, { database, build, cacheMs }:
   app.get(
     '/health/readiness',
     { schema: { ...whole, summary: 'Whether the store holds the first snapshot whole, so that answers can be given' } },
-    async (_, reply) => answer(reply, await health()),
+    async (_, reply) => answer(reply, await readiness()),
   )
 
   app.get('/info', { schema: { tags, summary: 'What is running' } }, () => ({
@@ -59,17 +65,46 @@ function answer(reply: FastifyReply, health: Health): FastifyReply {
   return reply.code(health.status === 'UP' ? 200 : 503).send(health)
 }
 
-async function readHealth(database: pg.Pool): Promise<Health> {
+/** The tables whose changes are not followed until they are repaired. */
+async function readStopped(database: pg.Pool): Promise<string[]> {
+  const { rows } = await database.query<{ name: string }>(
+    `SELECT DISTINCT unnest(stopped) AS name FROM prisons.incidents_place ORDER BY 1`,
+  )
+  return rows.map(({ name }) => name)
+}
+
+async function readStore(database: pg.Pool): Promise<Health> {
   try {
     const { whole, upTo } = await readFreshness(database)
     const snapshot = { status: whole ? ('UP' as const) : ('DOWN' as const) }
-    const details = upTo === null ? {} : { details: { dataAsOf: upTo.committedAt } }
+    const stopped = await readStopped(database)
+    const details = {
+      ...(upTo === null ? {} : { dataAsOf: upTo.committedAt }),
+      ...(stopped.length === 0 ? {} : { stopped: stopped.join(', ') }),
+    }
     return {
       status: snapshot.status,
-      components: { operationalStore: { status: 'UP' }, snapshot: { ...snapshot, ...details } },
+      components: {
+        operationalStore: { status: 'UP' },
+        snapshot: { ...snapshot, ...(Object.keys(details).length === 0 ? {} : { details }) },
+      },
     }
   } catch {
     return { status: 'DOWN', components: { operationalStore: { status: 'DOWN' }, snapshot: { status: 'DOWN' } } }
+  }
+}
+
+async function withDependencies(
+  { status, components }: Health,
+  dependencies: HealthOptions['dependencies'],
+): Promise<Health> {
+  const told = await Promise.all(
+    Object.entries(dependencies).map(async ([name, answers]) => [name, await answers().catch(() => false)] as const),
+  )
+  const others = told.map(([name, up]) => [name, { status: up ? ('UP' as const) : ('DOWN' as const) }] as const)
+  return {
+    status: told.every(([, up]) => up) ? status : 'DOWN',
+    components: { ...components, ...Object.fromEntries(others) },
   }
 }
 

@@ -15,18 +15,23 @@ const USER_ACTIONS = [
 ] as const
 
 /** An empty parameter says nothing. */
-function optional<S extends z.ZodType>(schema: S) {
+export function optional<S extends z.ZodType>(schema: S) {
   return z.preprocess((given) => (given === '' ? undefined : given), schema.optional())
 }
 
 /** Given once or several times; any of the values may hold. */
-function list<S extends z.ZodType>(item: S) {
+export function list<S extends z.ZodType>(item: S) {
   return z.preprocess((given) => [given ?? []].flat().filter((each) => each !== ''), z.array(item))
 }
 
-function text(name: string, shortest: number, longest: number) {
+/** A text that a row can have: PostgreSQL's has no NUL. */
+export function storableText(name: string, shortest: number, longest: number) {
   const message = `${name} must have ${shortest} to ${longest} characters`
-  return z.string({ error: message }).min(shortest, message).max(longest, message)
+  return z
+    .string({ error: message })
+    .min(shortest, message)
+    .max(longest, message)
+    .regex(/^[^\0]*$/, 'a parameter has a value that no row can have')
 }
 
 function code(name: string, codes: readonly string[]) {
@@ -42,6 +47,11 @@ function date(name: string) {
 function whole(name: string, least: number, most: number, tooMuch: string) {
   const message = `${name} must be a whole number from ${least}`
   return z.coerce.number({ error: message }).int(message).min(least, message).max(most, tooMuch)
+}
+
+export const paging = {
+  page: optional(whole('page', 0, 2_147_483_647, 'page is too large')).describe('From 0; 0 unless given.'),
+  size: optional(whole('size', 1, 1000, 'Page size must be 1000 or less')).describe('20 unless given.'),
 }
 
 /** What reports can be sorted by, with the columns that do it. A reference is digits: shorter is smaller. */
@@ -68,11 +78,11 @@ export interface SortBy {
 const sortMessage = `sort must be one of ${Object.keys(SORTABLE).join(', ')}, then ",ASC" or ",DESC"`
 const SORT = new RegExp(`^(${Object.keys(SORTABLE).join('|')})(?:,(asc|desc))?$`, 'i')
 
-export const ReportQuery = z.object({
+const filters = {
   reference: optional(
     z.string({ error: 'reference must be 1 to 25 digits' }).regex(/^\d{1,25}$/, 'reference must be 1 to 25 digits'),
   ),
-  location: list(text('location', 2, 20)).describe('Prison or PECS region.'),
+  location: list(storableText('location', 2, 20)).describe('Prison or PECS region.'),
   source: optional(code('source', ['DPS', 'NOMIS'])).describe('Where the report was created.'),
   status: list(
     code(
@@ -90,21 +100,51 @@ export const ReportQuery = z.object({
   incidentDateUntil: date('incidentDateUntil').describe('Inclusive.'),
   reportedDateFrom: date('reportedDateFrom').describe('Inclusive.'),
   reportedDateUntil: date('reportedDateUntil').describe('Inclusive.'),
-  reportedByUsername: optional(text('reportedByUsername', 3, 120)),
-  involvingStaffUsername: optional(text('involvingStaffUsername', 3, 120)),
-  involvingPrisonerNumber: optional(text('involvingPrisonerNumber', 7, 10)),
+  reportedByUsername: optional(storableText('reportedByUsername', 3, 120)),
+  involvingStaffUsername: optional(storableText('involvingStaffUsername', 3, 120)),
+  involvingPrisonerNumber: optional(storableText('involvingPrisonerNumber', 7, 10)),
   involvingPrisonerRole: list(code('involvingPrisonerRole', [...DPS_CODES.prisonerRoles.keys()])).describe(
     'Held by any prisoner of the report.',
   ),
   userAction: list(code('userAction', USER_ACTIONS)),
-  page: optional(whole('page', 0, 2_147_483_647, 'page is too large')).describe('From 0; 0 unless given.'),
-  size: optional(whole('size', 1, 1000, 'Page size must be 1000 or less')).describe('20 unless given.'),
+}
+
+export const ReportQuery = z.object({
+  ...filters,
+  ...paging,
   sort: list(z.string({ error: sortMessage }).regex(SORT, sortMessage)).describe(
     'property,DIRECTION; incidentDateAndTime,DESC unless given.',
   ),
 })
 
 export type ReportQuery = z.infer<typeof ReportQuery>
+
+/** What a report must be to be among the answer's; `caseloads` are the only prisons it may be of, null for any. */
+export interface ReportFilters {
+  readonly asked: Omit<ReportQuery, 'page' | 'size' | 'sort'>
+  readonly caseloads: readonly string[] | null
+}
+
+const COUNTED_BY = ['prison', 'type', 'status', 'month'] as const
+export type CountedBy = (typeof COUNTED_BY)[number]
+
+const byMessage = `by must be one or several of ${COUNTED_BY.join(', ')}`
+
+export const CountQuery = z.object({
+  ...filters,
+  by: list(z.enum(COUNTED_BY, { error: byMessage }))
+    .refine((given) => given.length > 0, byMessage)
+    .transform((given) => [...new Set(given)])
+    .describe('What the counts are of; several give one count for each combination.'),
+})
+
+export const PrisonerNumber = z.object({ prisonerNumber: storableText('prisonerNumber', 7, 10) })
+
+export const SummaryQuery = z.object({
+  recentMonths: optional(whole('recentMonths', 1, 120, 'recentMonths must be 120 or less')).describe(
+    'How far back an incident is recent; 12 unless given.',
+  ),
+})
 
 const historyMessage = 'includeHistory must be true or false'
 
@@ -129,3 +169,20 @@ export function sortsBy(given: ReportQuery['sort']): SortBy[] {
     return { property, direction: direction.toLowerCase() === 'desc' ? 'DESC' : 'ASC', columns: SORTABLE[property]! }
   })
 }
+
+const reasonMessage = 'X-Reason must have at most 500 characters'
+const lsnMessage = 'If-Source-LSN-At-Least must be an LSN like 16/B374D848'
+
+/** Of every route that asks for a role. Other headers pass. */
+export const ReasonHeaders = z.looseObject({
+  'x-reason': z.string().max(500, reasonMessage).optional().describe('Why; it is kept in the audit record.'),
+})
+
+/** Of routes that answer out of the store. */
+export const FreshHeaders = ReasonHeaders.extend({
+  'if-source-lsn-at-least': z
+    .string()
+    .regex(/^[\da-fA-F]{1,8}\/[\da-fA-F]{1,8}$/, lsnMessage)
+    .optional()
+    .describe('Waits until the store has everything up to this LSN of the source, for some seconds; then 409.'),
+})

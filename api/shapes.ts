@@ -130,3 +130,29 @@ export const ReportPage = z
     sort: z.array(z.string()).describe('What it is sorted by: property,DIRECTION.'),
   })
   .describe('A page of incident reports.')
+
+export const ReportCounts = z
+  .object({
+    by: z.array(z.enum(['prison', 'type', 'status', 'month'])),
+    total: z.int().describe('Of all groups together.'),
+    counts: z.array(
+      z.object({
+        prison: z.string().optional().describe('Empty where NOMIS holds none.'),
+        type: z.string().optional(),
+        status: z.string().optional(),
+        month: z.string().optional().describe('Of the incident: 2024-07.'),
+        count: z.int(),
+      }),
+    ),
+  })
+  .describe('How many reports of each group there are; a group without any is not here.')
+
+export const AssaultSummary = z
+  .object({
+    countOfAssaults: z.int().describe('Reports, whenever the incident was.'),
+    countOfRecentSeriousAssaults: z.int(),
+    countOfRecentNonSeriousAssaults: z.int(),
+    reportIds: z.array(z.string()).describe('Those counted, the newest incident first.'),
+    incomplete: z.boolean().describe('True when a part of one of them could not be read; it may be missing or old.'),
+  })
+  .describe('What a prisoner’s category is reviewed with. Each report counts once.')

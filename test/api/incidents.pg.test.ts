@@ -4,10 +4,10 @@ import type pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openDatabase } from '../../api/database.ts'
 import { ErrorResponse } from '../../api/errors.ts'
-import { buildServer } from '../../api/server.ts'
 import { ReportPage, ReportWithDetails } from '../../api/shapes.ts'
 import { PipelineError } from '../../core/error.ts'
 import type { EntityRow } from '../../core/incident.ts'
+import { testApi } from '../support/api.ts'
 import { changesOf, DPS_INCIDENT, NOMIS_INCIDENT } from '../support/incidents.ts'
 import { filledStore } from '../support/operational.ts'
 import type { TestDatabase } from '../support/postgres.ts'
@@ -16,6 +16,7 @@ import { changeOf, dpsReport, nomisReport, prisoner, staff, uuid } from '../supp
 let store: TestDatabase
 let database: pg.Pool
 let app: FastifyInstance
+let headers: Record<string, string>
 
 /** Reports that a filter can tell apart; each has its own reference. */
 const draft = dpsReport(21, {
@@ -47,7 +48,9 @@ beforeAll(async () => {
     changeOf({ offset: 1000, lsn: 0x2_0000_0000, refusal }, prisoner(45, refused)),
   ])
   database = openDatabase(store.url)
-  app = await buildServer({ database, healthCacheMs: 0 })
+  const api = await testApi({ database })
+  app = api.app
+  headers = await api.as()
 })
 
 afterAll(async () => {
@@ -57,7 +60,7 @@ afterAll(async () => {
 })
 
 async function get(path: string) {
-  const answer = await app.inject({ method: 'GET', url: path })
+  const answer = await app.inject({ method: 'GET', url: path, headers })
   return { status: answer.statusCode, headers: answer.headers, body: answer.json<Record<string, unknown>>() }
 }
 
@@ -499,6 +502,18 @@ test('a report that is not there is told as the present service tells it', async
     moreInfo: null,
   })
   expect((await get('/nowhere')).body).toMatchObject({ status: 404, moreInfo: null })
+})
+
+test('every incident of a model with a stopped table says so (design 9)', async () => {
+  const incomplete = async () =>
+    (await page('')).content.filter((report) => report.incomplete).map((report) => report.reportReference)
+  const before = await incomplete()
+  await store.query('ALTER TABLE prisons.incidents_place ADD COLUMN IF NOT EXISTS stopped text[]')
+  expect(await incomplete()).toEqual(before)
+  await store.query(`UPDATE prisons.incidents_place SET stopped = ARRAY['nomis.incident_cases']`)
+  expect((await incomplete()).toSorted()).toEqual([...before, '247314'].toSorted())
+  await store.query(`UPDATE prisons.incidents_place SET stopped = '{}'`)
+  expect(await incomplete()).toEqual(before)
 })
 
 test('every answer says how new it is: the oldest of the partitions’ newest markers', async () => {

@@ -2,20 +2,23 @@ import type { FastifyInstance } from 'fastify'
 import type pg from 'pg'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openDatabase } from '../../api/database.ts'
+import { demoIdentity } from '../../api/demo-identity.ts'
 import { serveApi } from '../../api/serve.ts'
-import { buildServer } from '../../api/server.ts'
+import { testApi, type TestApi } from '../support/api.ts'
 import { openStore } from '../support/operational.ts'
 import { testDatabase, type TestDatabase } from '../support/postgres.ts'
 import { markerAt } from '../support/unified-rows.ts'
 
 let store: TestDatabase
 let database: pg.Pool
+let api: TestApi
 let app: FastifyInstance
 
 beforeEach(async () => {
   store = await testDatabase()
   database = openDatabase(store.url)
-  app = await buildServer({ database, healthCacheMs: 0, build: { version: '1.2.3' } })
+  api = await testApi({ database, build: { version: '1.2.3' } })
+  app = api.app
 })
 
 afterEach(async () => {
@@ -25,7 +28,7 @@ afterEach(async () => {
 })
 
 async function get(url: string) {
-  const answer = await app.inject({ method: 'GET', url })
+  const answer = await app.inject({ method: 'GET', url, headers: await api.as() })
   return { status: answer.statusCode, text: answer.body, headers: answer.headers }
 }
 
@@ -81,25 +84,33 @@ test('/v3/api-docs describes every route, its parameters and its shapes', async 
     paths: Record<string, { get: { summary?: string; parameters?: { name: string }[]; responses: object } }>
   }
   expect(docs.info.version).toBe('1.2.3')
-  expect(Object.keys(docs.paths).toSorted()).toEqual([
-    '/health',
-    '/health/liveness',
-    '/health/ping',
-    '/health/readiness',
-    '/incident-reports',
-    '/incident-reports/reference/{reference}',
-    '/incident-reports/reference/{reference}/with-details',
-    '/incident-reports/{id}',
-    '/incident-reports/{id}/with-details',
-    '/info',
-    '/ping',
-  ])
+  expect(Object.keys(docs.paths)).toEqual(
+    expect.arrayContaining([
+      '/health',
+      '/health/liveness',
+      '/health/ping',
+      '/health/readiness',
+      '/incident-reports',
+      '/incident-reports/reference/{reference}',
+      '/incident-reports/reference/{reference}/with-details',
+      '/incident-reports/{id}',
+      '/incident-reports/{id}/with-details',
+      '/info',
+      '/ping',
+      '/audit',
+      '/constants/types',
+      '/incident-reports/counts',
+      '/prisoners/{prisonerNumber}/assault-summary',
+    ]),
+  )
   const list = docs.paths['/incident-reports']!.get
   expect(list.parameters!.map(({ name }) => name)).toEqual(
     expect.arrayContaining(['reference', 'location', 'involvingPrisonerRole', 'page', 'size', 'sort']),
   )
   expect(JSON.stringify(list.responses)).toContain('incidentDateAndTime')
-  for (const { get: operation } of Object.values(docs.paths)) expect(operation.summary).toBeTruthy()
+  for (const path of Object.values(docs.paths)) {
+    for (const operation of Object.values(path)) expect(operation.summary).toBeTruthy()
+  }
 })
 
 describe('the port', () => {
@@ -112,9 +123,59 @@ describe('the port', () => {
     await serving.close()
   })
 
-  test('is not opened to others, as long as nobody is asked who calls', async () => {
-    await expect(serveApi({ databaseUrl: store.url, host: '0.0.0.0', port: 0 })).rejects.toMatchObject({
-      code: 'CONFIG',
+  test('is opened to others only with the keys of an identity provider, and not with the demo’s', async () => {
+    const given = { databaseUrl: store.url, host: '0.0.0.0', port: 0 }
+    for (const identity of [undefined, { demo: api.identity }]) {
+      await expect(serveApi({ ...given, identity })).rejects.toMatchObject({ code: 'CONFIG' })
+    }
+    const serving = await serveApi({ ...given, identity: { jwksUrl: 'http://127.0.0.1:9/jwks' } })
+    expect((await fetch(`${serving.url}/ping`)).status).toBe(200)
+    await serving.close()
+  })
+
+  test('without an identity provider answers no token, and says nothing of metrics', async () => {
+    const serving = await serveApi({ databaseUrl: store.url, host: '127.0.0.1', port: 0 })
+    expect((await fetch(`${serving.url}/incident-reports`, { headers: await api.as() })).status).toBe(401)
+    expect((await fetch(`${serving.url}/metrics`)).status).toBe(404)
+    await serving.close()
+  })
+
+  test('/health tells each dependency, readiness the store alone', async () => {
+    const jwksUrl = 'http://127.0.0.1:9/jwks'
+    await (await openStore(store.url)).close()
+    const serving = await serveApi({ databaseUrl: store.url, host: '127.0.0.1', port: 0, identity: { jwksUrl } })
+    const health = await fetch(`${serving.url}/health`)
+    expect([health.status, await health.json()]).toMatchObject([
+      503,
+      {
+        components: {
+          operationalStore: { status: 'UP' },
+          audit: { status: 'UP' },
+          identityProvider: { status: 'DOWN' },
+        },
+      },
+    ])
+    const readiness = (await (await fetch(`${serving.url}/health/readiness`)).json()) as { components: object }
+    expect(Object.keys(readiness.components)).toEqual(['operationalStore', 'snapshot'])
+    await serving.close()
+  })
+
+  test('the demo hands out tokens for the roles and prisons that are asked for, and not in production', async () => {
+    const serving = await serveApi({
+      databaseUrl: store.url,
+      host: '127.0.0.1',
+      port: 0,
+      identity: { demo: api.identity },
     })
+    const answer = await fetch(`${serving.url}/auth/token?username=SOMEONE&roles=ROLE_A&caseloads=MDI`)
+    const { access_token } = (await answer.json()) as { access_token: string }
+    expect(await api.identity.verify(access_token)).toEqual({
+      username: 'SOMEONE',
+      clientId: 'incidents-demo',
+      roles: new Set(['ROLE_A']),
+      caseloads: new Set(['MDI']),
+    })
+    await serving.close()
+    await expect(demoIdentity({ production: true })).rejects.toMatchObject({ code: 'CONFIG' })
   })
 })

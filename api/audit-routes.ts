@@ -1,0 +1,94 @@
+/** What the reviewer reads: who saw or changed what, and why. */
+import type { FastifyInstance } from 'fastify'
+import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import type pg from 'pg'
+import { z } from 'zod'
+import type { Audit } from './audit.ts'
+import { onSnapshot } from './database.ts'
+import { optional, paging, storableText } from './parameters.ts'
+import { REVIEW_AUDIT } from './roles.ts'
+
+const AuditQuery = z.object({
+  who: optional(storableText('who', 1, 120)).describe('The username, or the client where no person stood behind it.'),
+  what: optional(storableText('what', 1, 60)).describe('The verb and its thing, e.g. VIEW_INCIDENT_REPORT.'),
+  subjectId: optional(storableText('subjectId', 1, 100)).describe(
+    'A prisoner’s number, or a report’s id or reference.',
+  ),
+  ...paging,
+})
+
+const AuditEntry = z
+  .object({
+    id: z.int(),
+    what: z.string(),
+    when: z.string().describe('2024-07-01T12:34:56.789Z.'),
+    who: z.string(),
+    clientId: z.string(),
+    service: z.string(),
+    operationId: z.string().describe('The trace.'),
+    subjectId: z.string().nullable(),
+    subjectType: z.string(),
+    correlationId: z.string().describe('The request.'),
+    why: z.string().nullable().describe('As the caller gave it in X-Reason.'),
+    details: z.string().describe('JSON: method, route, status and the names of the filters.'),
+  })
+  .describe('An access to the API.')
+
+const AuditPage = z
+  .object({
+    content: z.array(AuditEntry),
+    number: z.int(),
+    size: z.int(),
+    totalElements: z.int(),
+    totalPages: z.int(),
+    numberOfElements: z.int(),
+    sort: z.array(z.string()),
+  })
+  .describe('A page of audit records, the newest first.')
+type AuditPage = z.infer<typeof AuditPage>
+
+const COLUMNS = `id, what, to_char("when", 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS "when", who, client_id AS "clientId",
+  service, operation_id AS "operationId", subject_id AS "subjectId", subject_type AS "subjectType",
+  correlation_id AS "correlationId", why, details`
+
+export function auditRoutes(server: FastifyInstance, database: pg.Pool, audit: Audit): void {
+  server.withTypeProvider<ZodTypeProvider>().get(
+    '/audit',
+    {
+      config: { roles: [REVIEW_AUDIT], audited: 'SEARCH_AUDIT' },
+      schema: {
+        tags: ['Audit'],
+        summary: 'Who saw or changed what, and why; the newest first',
+        querystring: AuditQuery,
+        response: { 200: AuditPage },
+      },
+    },
+    async (request): Promise<AuditPage> => {
+      const { page: number = 0, size = 20, who, what, subjectId } = request.query
+      request.subject = { id: subjectId ?? who ?? 'all', type: 'AUDIT' }
+      await audit.ready()
+      const given = { who, what, subject_id: subjectId }
+      const conditions = Object.entries(given).filter(([, value]) => value !== undefined)
+      const values = conditions.map(([, value]) => value)
+      const where = ['true', ...conditions.map(([column], i) => `${column} = $${i + 1}`)].join(' AND ')
+      const from = `FROM prisons.incidents_audit WHERE ${where}`
+      return onSnapshot(database, 'SELECT 1', async (_, query) => {
+        const [counted] = await query<{ total: number }>(`SELECT count(*) AS total ${from}`, values)
+        const total = counted?.total ?? 0
+        const content = await query<z.infer<typeof AuditEntry>>(
+          `SELECT ${COLUMNS} ${from} ORDER BY id DESC LIMIT $${values.length + 1} OFFSET $${values.length + 2}`,
+          [...values, size, number * size],
+        )
+        return {
+          content,
+          number,
+          size,
+          totalElements: total,
+          totalPages: Math.ceil(total / size),
+          numberOfElements: content.length,
+          sort: ['when,DESC'],
+        }
+      })
+    },
+  )
+}

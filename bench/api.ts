@@ -1,0 +1,223 @@
+/**
+ * The API on `--rows` reports of each model: 200 requests a second while 1,000 rows a second arrive (`requests`); and how
+ * long after its commit a change shows, in the store and in the API, in the embedded runtime at 500 rows a second
+ * (`visible`).
+ */
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import pg from 'pg'
+import { demoIdentity } from '../api/demo-identity.ts'
+import { initSource } from '../connectors/postgres/source-schema.ts'
+import { runTransactions, seedReports } from '../workload/load.ts'
+import { freePort, startPostgres } from '../workload/postgres.ts'
+import { copyReports } from './api-store.ts'
+import { asker, openLoop, percentile, type Asker } from './open-loop.ts'
+import { startMeasured, type Measured } from './process.ts'
+import type { BenchOptions } from './result.ts'
+
+interface Latency {
+  readonly name: 'api'
+  readonly what: string
+  /** Requests, or changes. */
+  readonly rows: number
+  readonly p50Ms: number
+  readonly p99Ms: number
+  readonly peakRssMiB: number
+  /** Row changes that the source committed meanwhile. */
+  readonly rowsPerSecond: number
+  readonly cpuByProcess?: Readonly<Record<string, number>>
+}
+
+/** What goes through the pipeline; the rest of the store is copies. */
+const DELIVERED = 1_000
+
+const REQUESTS = { perSecond: 200, seconds: 30 }
+const ARRIVING = { requests: 1_000, visible: 500 }
+const PROBES = 150
+
+interface Bench {
+  readonly client: pg.Client
+  readonly pool: pg.Pool
+  readonly run: Measured
+  readonly serve: Measured
+  /** Of the embedded runtime, and of the process that only serves. */
+  readonly embedded: Asker
+  readonly served: Asker
+}
+
+export async function apiBench({ what, rows }: BenchOptions): Promise<Latency[]> {
+  const directory = await mkdtemp(join(tmpdir(), 'incidents-bench-'))
+  await chmod(directory, 0o755)
+  const server = await startPostgres({ directory: join(directory, 'postgres'), settings: ['max_wal_size=4GB'] })
+  const identity = await demoIdentity({ production: false })
+  const keys = createServer((_, response) => void response.end(JSON.stringify(identity.jwks)))
+  await new Promise<void>((resolve) => keys.listen(0, '127.0.0.1', resolve))
+  const [runPort, servePort] = [await freePort(), await freePort()]
+  const environment = {
+    DATABASE_URL: server.url,
+    STATE_DIR: join(directory, 'state'),
+    PSEUDONYM_KEY: 'a key for benchmarks only',
+    JWKS_URL: `http://127.0.0.1:${(keys.address() as AddressInfo).port}/jwks`,
+  }
+  const client = new pg.Client({ connectionString: server.url })
+  const pool = new pg.Pool({ connectionString: server.url, max: 2 })
+  await client.connect()
+  await initSource(server.url, { publication: 'incidents' })
+  await seedReports(client, { seed: 1, reports: DELIVERED })
+  const run = startMeasured(['run'], { ...environment, PORT: String(runPort) })
+  const serve = startMeasured(['serve'], { ...environment, PORT: String(servePort) })
+  process.once('SIGTERM', () => process.exit(143))
+  process.once('exit', () => [run, serve].forEach(({ pid }) => endNow(pid)))
+  const token = await identity.token({ clientId: 'bench' })
+  const embedded = asker(`http://127.0.0.1:${runPort}`, token)
+  const served = asker(`http://127.0.0.1:${servePort}`, token)
+  const results: Latency[] = []
+  try {
+    while ((await served.get('/health/readiness').catch(() => ({ status: 0 }))).status !== 200) await pause(200)
+    await copyReports(client, Math.max(0, Math.round(rows / DELIVERED) - 1))
+    const bench = { client, pool, run, serve, embedded, served }
+    if (what !== 'visible') results.push(...(await requests(bench)))
+    if (what !== 'requests') results.push(...(await visible(bench)))
+  } finally {
+    embedded.close()
+    served.close()
+    await Promise.all([run.stop(), serve.stop()])
+    await Promise.all([client.end(), pool.end()])
+    keys.close()
+    await server.stop()
+    await rm(directory, { recursive: true, force: true })
+  }
+  return results
+}
+
+/** Also when the benchmark itself is ended: what it started must not stay. */
+function endNow(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // it has ended
+  }
+}
+
+/** What readers ask in one second, in twenty parts: pages, one prisoner's reports, and reports whole. */
+const MIX = [
+  ...Array<string>(2).fill('list'),
+  ...Array<string>(4).fill('prison'),
+  ...Array<string>(4).fill('prisoner'),
+  ...Array<string>(6).fill('details'),
+  ...Array<string>(2).fill('reference'),
+  ...Array<string>(2).fill('summary'),
+]
+
+async function requests(bench: Bench): Promise<Latency[]> {
+  // Copies: the load deletes some of the others.
+  const { rows: samples } = await bench.client.query<{
+    id: string
+    reference: string
+    location: string
+    number: string
+  }>(
+    `SELECT r.id, r.reference, r.location, i.prisoner_number AS number
+     FROM (SELECT * FROM prisons.incidents_current_report ORDER BY id LIMIT 4000) r
+     JOIN prisons.incidents_prisoner_involvement i ON i.reference = r.reference AND i.report_id = r.id
+     WHERE r.reference::bigint > 100_000_000 AND r.location IS NOT NULL AND i.prisoner_number IS NOT NULL LIMIT 1000`,
+  )
+  const next = (i: number) => {
+    const { id, reference, location, number } = samples[(i * 7919) % samples.length]!
+    const kind = MIX[(i * 7) % MIX.length]!
+    const paths: Record<string, string> = {
+      list: '/incident-reports',
+      prison: `/incident-reports?location=${location}&status=CLOSED`,
+      prisoner: `/incident-reports?involvingPrisonerNumber=${number}&size=1`,
+      details: `/incident-reports/${id}/with-details`,
+      reference: `/incident-reports/reference/${reference}`,
+      summary: `/prisoners/${number}/assault-summary`,
+    }
+    return { kind, path: paths[kind]! }
+  }
+  await openLoop(bench.served, { perSecond: 50, seconds: 5, next }) // plans, code, connections
+  const cpu = cpuOf(bench)
+  const { value: times, rowsPerSecond } = await whileArriving(bench, ARRIVING.requests, () =>
+    openLoop(bench.served, { ...REQUESTS, next }),
+  )
+  const cpuByProcess = Object.fromEntries(
+    Object.entries(cpuOf(bench)).map(([name, micros]) => [
+      name,
+      Math.round((micros - cpu[name]!) / REQUESTS.seconds / 1e4) / 100,
+    ]),
+  )
+  const shared = { peakRssMiB: bench.serve.peakRssMiB(), rowsPerSecond }
+  const all = [...times.values()].flat()
+  return [
+    { ...latency('requests', all), ...shared, cpuByProcess },
+    ...[...times].map(([kind, taken]) => ({ ...latency(`requests ${kind}`, taken), ...shared })),
+  ]
+}
+
+/** User and system time so far, in microseconds. */
+function cpuOf({ run, serve }: Bench): Record<string, number> {
+  return { run: run.cpuMicros(), serve: serve.cpuMicros() }
+}
+
+/** Row changes as both systems make them, at about so many a second, for as long as `work` takes. */
+async function whileArriving<T>({ pool }: Bench, rowsPerSecond: number, work: () => Promise<T>) {
+  const trial = await runTransactions(pool, { seed: 11, transactions: 100 })
+  const rate = (rowsPerSecond * trial.transactions) / trial.changes
+  const stop = new AbortController()
+  const begun = performance.now()
+  const load = runTransactions(pool, { seed: 12, transactions: Number.MAX_SAFE_INTEGER, rate, signal: stop.signal })
+  const value = await work()
+  stop.abort()
+  const { changes } = await load
+  return { value, rowsPerSecond: Math.round((changes * 1000) / (performance.now() - begun)) }
+}
+
+/** Each probe changes one report's title and looks for it, in the store and in the API, from its commit on. */
+async function visible(bench: Bench): Promise<Latency[]> {
+  const { client, embedded, run } = bench
+  const { rows } = await client.query<{ id: string }>('SELECT id FROM report ORDER BY id LIMIT 50')
+  const stored: number[] = []
+  const shown: number[] = []
+  const { rowsPerSecond } = await whileArriving(bench, ARRIVING.visible, async () => {
+    for (let i = 0; i < PROBES; i++) {
+      const { id } = rows[i % rows.length]!
+      const title = `Probe ${i}`
+      await client.query('UPDATE report SET title = $1 WHERE id = $2', [title, id])
+      const committed = performance.now()
+      await Promise.all([
+        untilTrue(async () => (await embedded.get(`/incident-reports/${id}`)).body.includes(`"${title}"`)).then(
+          () => void shown.push(performance.now() - committed),
+        ),
+        untilTrue(async () => {
+          const found = await bench.client.query('SELECT FROM prisons.incidents_report WHERE id = $1 AND title = $2', [
+            id,
+            title,
+          ])
+          return found.rowCount === 1
+        }).then(() => void stored.push(performance.now() - committed)),
+      ])
+      await pause(50 + (i % 7) * 20)
+    }
+  })
+  const shared = { peakRssMiB: run.peakRssMiB(), rowsPerSecond }
+  return [
+    { ...latency('visible in the store', stored), ...shared },
+    { ...latency('visible', shown), ...shared },
+  ]
+}
+
+async function untilTrue(holds: () => Promise<boolean>): Promise<void> {
+  const until = performance.now() + 30_000
+  while (!(await holds())) {
+    if (performance.now() > until) throw new Error('a change did not show within 30 s')
+    await pause(2)
+  }
+}
+
+function latency(what: string, times: readonly number[]) {
+  return { name: 'api', what, rows: times.length, p50Ms: percentile(times, 50), p99Ms: percentile(times, 99) } as const
+}
