@@ -2,6 +2,7 @@
 import { connect } from '../connectors/postgres/session.ts'
 import type { Place } from '../core/place.ts'
 import { lsnOf, lsnText } from '../core/position.ts'
+import { columnKind } from '../schemas/policy/columns.ts'
 import { rawDecoder } from '../schemas/raw-decoder.ts'
 import type { Registry } from '../schemas/registry.ts'
 import { readTails } from '../transport/recovery.ts'
@@ -33,8 +34,12 @@ export interface Status {
   /** The oldest of the partitions' newest markers. */
   readonly capturedTo: { readonly lsn: string; readonly at: string } | null
   readonly snapshotDone: boolean
+  /** Tables whose changes are not followed until they are repaired. */
+  readonly stopped: readonly string[]
   readonly rawRecords: number
   readonly deadLetters: number
+  /** Columns that nobody has classified, which no output has, by table of the publication; null without a source. */
+  readonly unclassified: Readonly<Record<string, readonly string[]>> | null
   readonly readers: readonly ReaderStatus[]
 }
 
@@ -69,8 +74,10 @@ export async function readStatus(options: StatusOptions): Promise<Status> {
         ? null
         : { lsn: lsnText(lsnOf(oldest.position)), at: new Date(oldest.committedAt / 1000).toISOString() },
     snapshotDone: markers.length === tails.length && markers.every((marker) => marker.snapshotDone),
+    stopped: markers.toSorted((a, b) => (a.position < b.position ? 1 : -1))[0]?.stopped ?? [],
     rawRecords: sum(bounds.map(({ low, high }) => high - low)),
     deadLetters: sum(letters.map(({ low, high }) => high - low)),
+    unclassified: options.databaseUrl === undefined ? null : await unclassified(options.databaseUrl, options.slot),
     readers,
   }
 }
@@ -84,6 +91,25 @@ function behind(bounds: Awaited<ReturnType<Topic['bounds']>>, places: ReadonlyMa
 
 function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, n) => total + n, 0)
+}
+
+const COLUMNS = `
+  SELECT schemaname AS schema, tablename AS name, unnest(attnames)::text AS column
+  FROM pg_publication_tables WHERE pubname = $1 ORDER BY 1, 2`
+
+/** Slot and publication have one name. */
+async function unclassified(url: string, publication: string): Promise<Record<string, string[]>> {
+  const client = await connect(url)
+  try {
+    const { rows } = await client.query<{ schema: string; name: string; column: string }>(COLUMNS, [publication])
+    const found: Record<string, string[]> = {}
+    for (const { schema, name, column } of rows) {
+      if (columnKind(schema, name, column) === undefined) (found[`${schema}.${name}`] ??= []).push(column)
+    }
+    return found
+  } finally {
+    await client.end()
+  }
 }
 
 const SLOT = `

@@ -1,5 +1,5 @@
 /** What the topics hold when they are folded: the newest record of each key. */
-import { image, keyText, tableName, type Change } from '../core/change.ts'
+import { image, isStreamed, keyText, tableName, type Change } from '../core/change.ts'
 import type { Received } from '../core/message.ts'
 import { BEGINNING, type Position } from '../core/position.ts'
 import { governedDecoder, type GovernedDecoder } from '../schemas/governed-decoder.ts'
@@ -33,7 +33,7 @@ function fold(
   heights: Map<number, Position>,
 ): void {
   if (change.op === 'm') return
-  if (change.op !== 'r') {
+  if (isStreamed(change)) {
     if (change.position <= (heights.get(change.partition) ?? BEGINNING)) return
     heights.set(change.partition, change.position)
   }

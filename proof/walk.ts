@@ -24,6 +24,8 @@ export interface WalkOptions {
   readonly publication: string
   readonly operationalUrl: string
   readonly apiUrl: string
+  /** Of a caller who may read reports. */
+  readonly token: string
   readonly raw: Topic
   readonly registry: Registry
 }
@@ -152,10 +154,10 @@ function topicHops({ raw }: WalkOptions, record: Received, change: RowChange): H
   ]
 }
 
-async function placeHops({ operationalUrl, apiUrl }: WalkOptions, row: EntityRow): Promise<Hop[]> {
+async function placeHops({ operationalUrl, apiUrl, token }: WalkOptions, row: EntityRow): Promise<Hop[]> {
   const { value } = row
   const stored = await storedRow(operationalUrl, row.id)
-  const answer = await apiAnswer(apiUrl, row.id)
+  const answer = await apiAnswer(`${apiUrl}/incident-reports/${row.id}`, token)
   return [
     {
       hop: 7,
@@ -189,8 +191,8 @@ async function storedRow(url: string, id: string): Promise<Record<string, string
   }
 }
 
-async function apiAnswer(apiUrl: string, id: string): Promise<string> {
-  const response = await fetch(`${apiUrl}/incident-reports/${id}`)
+async function apiAnswer(url: string, token: string): Promise<string> {
+  const response = await fetch(url, { headers: { authorization: `Bearer ${token}` } })
   const body = (await response.json()) as { reportReference: string; status: string }
   return `${response.status} {"reportReference":"${body.reportReference}","status":"${body.status}"} X-Source-LSN ${response.headers.get('x-source-lsn')}`
 }

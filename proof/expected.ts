@@ -1,0 +1,176 @@
+/** What each place must hold of a source row: the row itself, and what it means under the place's clearance. */
+import { tableName, type RowChange, type Table } from '../core/change.ts'
+import { ENTITIES, type Entity, type IncidentChange } from '../core/incident.ts'
+import { columnKind } from '../schemas/policy/columns.ts'
+import { CLEARANCES, OUTPUTS, type Output } from '../schemas/policy/clearance.ts'
+import { projections, type Projections } from '../schemas/policy/projection.ts'
+import { sourceTable } from '../sinks/dpr-raw-tables.ts'
+import type { DprTable } from '../sinks/dpr-raw-contracts.ts'
+import { unify } from '../transforms/unify.ts'
+import { digest, fieldCell, fieldsText, rowText, tableText, valueCell, type Cell } from './canonical.ts'
+import { dprCells } from './dpr-cells.ts'
+import { csv, type Scratch } from './scratch.ts'
+import { keyOf, rowKey, shownKey, type SourceReader } from './source-rows.ts'
+
+/** Which form of a row a place holds: a source table's as it is, as DPR has it, or a unified row for an output. */
+export type Form = 'table' | 'dpr-table' | Output
+
+/** One row of one form. `kind` is the index of the source table, or of the entity in ENTITIES. */
+export interface Unit {
+  readonly kind: number
+  readonly key: string
+}
+
+/** A source row by table index and key. */
+export interface Origin {
+  readonly table: number
+  readonly key: string
+}
+
+export interface ExpectedRow extends Unit {
+  readonly origin: Origin
+  readonly cells: () => readonly Cell[]
+  readonly digest: string
+}
+
+export interface Totals {
+  readonly rows: number
+  /** Source rows that could not be mapped. */
+  readonly refused: number
+  readonly copies: number
+}
+
+export interface Expectations {
+  readonly tables: readonly Table[]
+  readonly projections: Readonly<Record<Output, Projections>>
+  /** By table index; null where DPR has no folder. */
+  readonly dprTables: readonly (DprTable | null)[]
+  /** Names of the kinds of a form, by `kind`; null where the form has none of it. */
+  kinds(form: Form): readonly (string | null)[]
+  columns(form: Form, kind: number): readonly string[]
+  /** The key as people write it. */
+  shown(form: Form, key: string): string
+  /** Every row of the source into the scratch, for {@link expectedSql}. */
+  store(source: SourceReader, scratch: Scratch, progress: (rows: number) => void): Promise<Totals>
+  /** The rows of one form that a source row makes. */
+  rowsOf(form: Form, change: RowChange, origin: Origin): ExpectedRow[]
+}
+
+/** Outputs of the same clearance hold the same rows: they are hashed once. */
+const CLEARED = [...new Set(OUTPUTS.map(clearanceOf))]
+
+function clearanceOf(output: Output): string {
+  return JSON.stringify(CLEARANCES[output])
+}
+
+function digestColumn(output: Output): string {
+  return `digest${CLEARED.indexOf(clearanceOf(output))}`
+}
+
+export function isTableForm(form: Form): form is 'table' | 'dpr-table' {
+  return form === 'table' || form === 'dpr-table'
+}
+
+export function expectations(tables: readonly Table[], pseudonymKey: string): Expectations {
+  const projected = Object.fromEntries(
+    OUTPUTS.map((output) => [output, projections(output, pseudonymKey)]),
+  ) as unknown as Record<Output, Projections>
+  const hashed = CLEARED.map((clearance) => projected[OUTPUTS.find((output) => clearanceOf(output) === clearance)!])
+  const dprTables = tables.map((table) => sourceTable(table, columnKind))
+  const names = tables.map(tableName)
+  const kindOf = new Map(ENTITIES.map((entity, i): [Entity, number] => [entity, i]))
+
+  async function store(source: SourceReader, scratch: Scratch, progress: (rows: number) => void): Promise<Totals> {
+    const rows = scratch.table('expected_row', {
+      kind: 'UTINYINT',
+      key: 'VARCHAR',
+      digest: 'UUID',
+      dpr: 'UUID',
+    })
+    const unified = scratch.table('expected_unified', {
+      kind: 'UTINYINT',
+      key: 'VARCHAR',
+      origin_table: 'UTINYINT',
+      origin_key: 'VARCHAR',
+      ...Object.fromEntries(CLEARED.map((_, i) => [`digest${i}`, 'UUID'])),
+    })
+    let refused = 0
+    let copies = 0
+    const count = await source.all((change, table) => {
+      const key = csv(keyOf(change.table, change.after!))
+      const dpr = dprTables[table]
+      const dprDigest = dpr == null ? '\\N' : digest(rowText(dprCells(dpr, change.table, change.after!)))
+      if (change.table.key.length > 0)
+        rows.add(`${table},${key},${digest(tableText(change.table, change.after!))},${dprDigest}`)
+      const meaning = unify(change)
+      if (meaning.refusal !== null) refused += 1
+      if (meaning.absence === 'copy-of-dps') copies += 1
+      for (const { entity, id, value } of meaning.rows) {
+        const digests = hashed.map((each) => digest(fieldsText(each[entity].project(value))))
+        unified.add(`${kindOf.get(entity)},${id},${table},${key},${digests.join(',')}`)
+      }
+    }, progress)
+    await rows.done()
+    await unified.done()
+    return { rows: count, refused, copies }
+  }
+
+  function unifiedRows(output: Output, meaning: IncidentChange, origin: Origin): ExpectedRow[] {
+    return meaning.rows.map(({ entity, id, value }) => {
+      const fields = projected[output][entity].project(value)
+      return {
+        kind: kindOf.get(entity)!,
+        key: id,
+        origin,
+        cells: () => fields.map(fieldCell),
+        digest: digest(fieldsText(fields)),
+      }
+    })
+  }
+
+  return {
+    tables,
+    projections: projected,
+    dprTables,
+    kinds: (form) => {
+      if (form === 'table') return names.map((name, i) => (tables[i]!.key.length === 0 ? null : name))
+      if (form === 'dpr-table') return names.map((name, i) => (dprTables[i] === null ? null : name))
+      return ENTITIES
+    },
+    columns: (form, kind) => {
+      if (form === 'table') return tables[kind]!.columns.map(({ name }) => name)
+      if (form === 'dpr-table') return dprTables[kind]!.columns.map(({ name }) => name)
+      return projected[form][ENTITIES[kind]!].fields.map(({ name }) => name)
+    },
+    shown: (form, key) => (isTableForm(form) ? shownKey(key) : key),
+    store,
+    rowsOf: (form, change, origin) => {
+      if (!isTableForm(form)) return unifiedRows(form, unify(change), origin)
+      const dpr = dprTables[origin.table]
+      if (form === 'dpr-table' && dpr == null) return []
+      const cells =
+        form === 'table'
+          ? change.table.columns.map(({ name }) => valueCell(change.after![name]))
+          : dprCells(dpr!, change.table, change.after!)
+      return [{ kind: origin.table, key: origin.key, origin, cells: () => cells, digest: digest(rowText(cells)) }]
+    },
+  }
+}
+
+/** The rows that a form must have, as `kind, key, digest`, out of what `store` wrote. */
+export function expectedSql(form: Form): string {
+  if (form === 'table') return 'SELECT kind, key, digest FROM expected_row'
+  if (form === 'dpr-table') return 'SELECT kind, key, dpr AS digest FROM expected_row WHERE dpr IS NOT NULL'
+  return `SELECT kind, key, ${digestColumn(form)} AS digest FROM expected_unified`
+}
+
+/** The source row of a unit, as `origin_table, origin_key` by `kind, key`. */
+export function originSql(form: Form): string {
+  return isTableForm(form)
+    ? 'SELECT kind, key, kind AS origin_table, key AS origin_key FROM expected_row'
+    : 'SELECT kind, key, origin_table, origin_key FROM expected_unified'
+}
+
+export function unitKey({ kind, key }: Unit): string {
+  return rowKey(kind, key)
+}

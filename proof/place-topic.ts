@@ -1,0 +1,133 @@
+/**
+ * A topic as `reconcile` asks it: the newest record of each key counts. A first reading leaves keys, hashes and offsets
+ * in the scratch; keys that are asked for later are read from the earliest of their offsets on, then followed to the end.
+ */
+import type { Received } from '../core/message.ts'
+import type { Topic } from '../transport/topic.ts'
+import { digest, GONE, rowText, type Cell } from './canonical.ts'
+import { unitKey, type Form, type Unit } from './expected.ts'
+import { literal, streamed, type Needed, type ProvenPlace, type RowPosition, type SeenRow } from './proven-place.ts'
+import { csv, type Scratch } from './scratch.ts'
+import { scanTopic } from './topic-scan.ts'
+
+/** What one record says of one row. */
+export interface TopicRow extends Unit {
+  readonly record: Received
+  /** Text order is the order in which a reader lets records of one row count. */
+  readonly order: string
+  /** Null for a row that is removed. */
+  readonly cells: readonly Cell[] | null
+  readonly at: RowPosition
+}
+
+export interface TopicOptions {
+  readonly topic: Topic
+  readonly group: string
+  readonly form: Form
+  readonly passed: (needed: Needed) => Promise<boolean>
+  /** Makes what turns records into rows: called at the start of each reading. */
+  readonly rows: () => (records: readonly Received[]) => Promise<readonly TopicRow[]>
+}
+
+interface Newest {
+  readonly order: string
+  readonly row: SeenRow | null
+}
+
+export async function topicProof(scratch: Scratch, options: TopicOptions): Promise<ProvenPlace> {
+  const { topic, group, form, passed } = options
+  const table = `place_${topic.name.replaceAll(/\W/g, '_')}`
+  const connection = await scratch.connect()
+  /** Where the first reading ended; null before it. */
+  let stored: ReadonlyMap<number, number> | null = null
+  /** Rows that were asked for, followed from here on. */
+  const followed = new Map<string, Newest | null>()
+  let readTo: ReadonlyMap<number, number> | null = null
+  let follow = options.rows()
+
+  async function store(progress: (rows: number) => void): Promise<void> {
+    const lines = scratch.table(table, {
+      kind: 'UTINYINT',
+      key: 'VARCHAR',
+      age: 'VARCHAR',
+      digest: 'VARCHAR',
+      place: 'INTEGER',
+      number: 'BIGINT',
+    })
+    const rows = options.rows()
+    let read = 0
+    const ends = await scanTopic({
+      topic,
+      group,
+      take: async (records) => {
+        for (const { kind, key, order, cells, record } of await rows(records)) {
+          const hash = cells === null ? GONE : digest(rowText(cells))
+          lines.add(`${kind},${csv(key)},${order},${hash},${record.partition},${record.offset}`)
+        }
+        read += records.length
+        progress(read)
+      },
+    })
+    await lines.done(`
+      SELECT kind, key, CAST(newest.digest AS UUID) AS digest, newest.place AS place, newest.number AS number
+      FROM (SELECT kind, key, arg_max({digest: digest, place: place, number: number}, age) AS newest FROM lines GROUP BY kind, key)`)
+    stored = ends
+  }
+
+  async function firstOffsets(units: readonly Unit[]): Promise<ReadonlyMap<number, number>> {
+    const from = new Map(stored ?? [])
+    const sql = `SELECT place, min(number) FROM ${table} WHERE (kind, key) IN (${inList(units)}) GROUP BY place`
+    for await (const [partition, offset] of streamed(connection, sql)) {
+      const known = from.get(Number(partition)) ?? Infinity
+      from.set(Number(partition), Math.min(known, Number(offset)))
+    }
+    return from
+  }
+
+  async function readOn(units: readonly Unit[]): Promise<void> {
+    const fresh = units.filter((unit) => !followed.has(unitKey(unit)))
+    let from = readTo
+    if (fresh.length > 0) {
+      from = stored === null ? new Map() : await firstOffsets(units)
+      followed.clear()
+      for (const unit of units) followed.set(unitKey(unit), null)
+      follow = options.rows()
+    }
+    readTo = await scanTopic({
+      topic,
+      group,
+      ...(from === null ? {} : { from }),
+      take: async (records) => {
+        for (const { kind, key, order, cells, at } of await follow(records)) {
+          const name = unitKey({ kind, key })
+          if (!followed.has(name)) continue
+          const held = followed.get(name) ?? null
+          if (held !== null && held.order > order) continue
+          followed.set(name, { order, row: cells === null ? null : { kind, key, cells, at } })
+        }
+      },
+    })
+  }
+
+  return {
+    name: topic.name,
+    form,
+    passed,
+    store: async (_, progress) => {
+      await store(progress)
+      return table
+    },
+    look: async function* (units) {
+      await readOn(units)
+      for (const unit of units) {
+        const row = followed.get(unitKey(unit))?.row
+        if (row != null) yield row
+      }
+    },
+    close: async () => {},
+  }
+}
+
+function inList(units: readonly Unit[]): string {
+  return units.map(({ kind, key }) => `(${kind}, ${literal(key)})`).join(', ')
+}

@@ -1,0 +1,191 @@
+/**
+ * From hashes that differ to rows that do. While rows flow most hashes differ because the source has moved on, so each
+ * such row is looked at alone: the source's row, a fence, the place, the source's row again. It differs when the source
+ * had the same version both times and the place, which had passed the fence in between, holds something else; two times
+ * in succession, because a commit may be in the WAL a moment before anyone can see it. What keeps changing is unsettled.
+ */
+import { tableName, type Table } from '../core/change.ts'
+import type { Lsn } from '../core/position.ts'
+import { digest, differingColumns, rowText, type Cell } from './canonical.ts'
+import { isTableForm, unitKey, type ExpectedRow, type Expectations, type Origin, type Unit } from './expected.ts'
+import type { ProvenPlace, RowPosition } from './proven-place.ts'
+import { keyOfShown, rowKey, type SourceReader, type SourceRow } from './source-rows.ts'
+
+export interface Suspect extends Unit {
+  /** Null when only the place knows the row. */
+  readonly origin: Origin | null
+}
+
+export interface Difference extends Unit {
+  readonly origin: Origin | null
+  /** Whether each side has the row. */
+  readonly inSource: boolean
+  readonly inPlace: boolean
+  /** The transaction that wrote the source's row; null when there is none. */
+  readonly xmin: number | null
+  /** What the place says of its row. */
+  readonly at: RowPosition | null
+  /** Where both have it. */
+  readonly columns: readonly string[]
+}
+
+export interface Settled {
+  readonly differences: readonly Difference[]
+  readonly unsettled: readonly Unit[]
+}
+
+export interface SettleOptions {
+  readonly source: SourceReader
+  readonly expected: Expectations
+  /** Resolves when the place has passed everything committed before; false when the time is over. */
+  readonly fence: (lsn: Lsn) => Promise<boolean>
+  readonly ended: () => boolean
+}
+
+interface Judgement {
+  readonly differs: boolean
+  readonly version: string
+  /** What the place held. */
+  readonly digest: string
+}
+
+const ROUND = 20_000
+
+/** Looks at each suspect until it is settled or the time is over. */
+export async function settle(
+  place: ProvenPlace,
+  suspects: readonly Suspect[],
+  options: SettleOptions,
+): Promise<Settled> {
+  const differences: Difference[] = []
+  const unsettled: Unit[] = []
+  for (let from = 0; from < suspects.length; from += ROUND) {
+    let left: readonly Suspect[] = await withOrigins(place, suspects.slice(from, from + ROUND), options.expected)
+    const before = new Map<string, Judgement>()
+    while (left.length > 0) {
+      if (options.ended()) {
+        unsettled.push(...left)
+        break
+      }
+      const judged = await judge(place, left, options)
+      if (judged === null) continue
+      const certain: Suspect[] = []
+      left = left.filter((suspect) => {
+        const now = judged.get(unitKey(suspect))
+        if (now === undefined) return true
+        if (!now.differs) return false
+        const last = before.get(unitKey(suspect))
+        before.set(unitKey(suspect), now)
+        if (last === undefined || last.version !== now.version || last.digest !== now.digest) return true
+        certain.push(suspect)
+        return false
+      })
+      if (certain.length > 0) differences.push(...(await described(place, certain, options)))
+    }
+  }
+  return { differences, unsettled }
+}
+
+/** Which source row an extra row claims to be made of, by its own columns. */
+async function withOrigins(
+  place: ProvenPlace,
+  suspects: readonly Suspect[],
+  expected: Expectations,
+): Promise<readonly Suspect[]> {
+  const { form } = place
+  if (isTableForm(form)) return suspects.map((each) => ({ ...each, origin: { table: each.kind, key: each.key } }))
+  const lost = suspects.filter(({ origin }) => origin === null)
+  if (lost.length === 0) return suspects
+  const names = expected.tables.map(tableName)
+  const found = new Map<string, Origin>()
+  for await (const { kind, key, cells } of place.look(lost)) {
+    const columns = expected.columns(form, kind)
+    const table = names.indexOf(cells[columns.indexOf('sourceTable')] ?? '')
+    const shown = cells[columns.indexOf('sourceKey')] ?? null
+    if (table === -1 || shown === null) continue
+    found.set(unitKey({ kind, key }), { table, key: keyOfShown(expected.tables[table] as Table, shown) })
+  }
+  return suspects.map((each) => ({ ...each, origin: each.origin ?? found.get(unitKey(each)) ?? null }))
+}
+
+/** Null when the place did not pass the fence in time. A suspect whose source row changed meanwhile has no judgement. */
+async function judge(
+  place: ProvenPlace,
+  suspects: readonly Suspect[],
+  options: SettleOptions,
+): Promise<ReadonlyMap<string, Judgement> | null> {
+  const { source } = options
+  const keys = originKeys(suspects)
+  const first = await source.rows(keys)
+  if (!(await options.fence(await source.lsn()))) return null
+  const held = new Map<string, string>()
+  for await (const row of place.look(suspects)) held.set(unitKey(row), digest(rowText(row.cells)))
+  const second = await source.rows(keys)
+  const judged = new Map<string, Judgement>()
+  for (const suspect of suspects) {
+    const row = sourceRow(first, suspect)
+    const version = row?.version ?? ''
+    if ((sourceRow(second, suspect)?.version ?? '') !== version) continue
+    const want = expectedRow(place, suspect, row, options.expected)?.digest ?? ''
+    const have = held.get(unitKey(suspect)) ?? ''
+    judged.set(unitKey(suspect), { differs: want !== have, version, digest: have })
+  }
+  return judged
+}
+
+/** The differences once more, with the names of their columns. */
+async function described(
+  place: ProvenPlace,
+  suspects: readonly Suspect[],
+  { source, expected }: SettleOptions,
+): Promise<Difference[]> {
+  const held = new Map<string, { readonly cells: readonly Cell[]; readonly at: RowPosition | null }>()
+  for await (const row of place.look(suspects)) held.set(unitKey(row), row)
+  const rows = await source.rows(originKeys(suspects))
+  return suspects.flatMap((suspect): Difference | [] => {
+    const row = sourceRow(rows, suspect)
+    const want = expectedRow(place, suspect, row, expected)
+    const have = held.get(unitKey(suspect)) ?? null
+    const columns =
+      want === null || have === null
+        ? []
+        : differingColumns(expected.columns(place.form, suspect.kind), want.cells(), have.cells)
+    // mended while we looked
+    if (want === null ? have === null : have !== null && columns.length === 0) return []
+    return {
+      kind: suspect.kind,
+      key: suspect.key,
+      origin: suspect.origin,
+      inSource: want !== null,
+      inPlace: have !== null,
+      xmin: want === null ? null : (row?.xmin ?? null),
+      at: have?.at ?? null,
+      columns,
+    }
+  })
+}
+
+function originKeys(suspects: readonly Suspect[]): ReadonlyMap<number, ReadonlySet<string>> {
+  const keys = new Map<number, Set<string>>()
+  for (const { origin } of suspects) {
+    if (origin === null) continue
+    const of = keys.get(origin.table)
+    if (of === undefined) keys.set(origin.table, new Set([origin.key]))
+    else of.add(origin.key)
+  }
+  return keys
+}
+
+function sourceRow(rows: ReadonlyMap<string, SourceRow>, { origin }: Suspect): SourceRow | null {
+  return origin === null ? null : (rows.get(rowKey(origin.table, origin.key)) ?? null)
+}
+
+function expectedRow(
+  place: ProvenPlace,
+  { kind, key, origin }: Suspect,
+  row: SourceRow | null,
+  expected: Expectations,
+): ExpectedRow | null {
+  if (row === null || origin === null) return null
+  return expected.rowsOf(place.form, row.change, origin).find((each) => each.kind === kind && each.key === key) ?? null
+}

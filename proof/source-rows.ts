@@ -1,0 +1,255 @@
+/**
+ * The source's rows as SQL tells them: all of a snapshot, or some by their keys. The incident of a row comes from a join
+ * along the routes, not from what capture knows, so that a route that capture got wrong shows.
+ */
+import type pg from 'pg'
+import { to as copyTo } from 'pg-copy-streams'
+import { tableName, type Column, type Row, type RowChange, type Table } from '../core/change.ts'
+import { parseLsn, position, type Lsn, type Position } from '../core/position.ts'
+import { catalog, quoted } from '../connectors/postgres/catalog.ts'
+import { copyReader } from '../connectors/postgres/copy.ts'
+import { ROUTES } from '../connectors/postgres/routes.ts'
+import { connect, disconnect } from '../connectors/postgres/session.ts'
+import { rowOf } from '../connectors/postgres/tuples.ts'
+import { pgType } from '../schemas/pg-types.ts'
+
+/** Between the parts of a key of several columns. */
+const PART = '\u001f'
+
+export interface SourceRow {
+  readonly change: RowChange
+  /** The same as long as nobody wrote the row or moved it to another incident. */
+  readonly version: string
+  readonly xmin: number
+}
+
+export interface SourceReader {
+  readonly tables: readonly Table[]
+  /** Every row, in one snapshot; `table` is the index. Resolves to how many there were. */
+  all(take: (change: RowChange, table: number) => void, progress: (rows: number) => void): Promise<number>
+  /** About how many rows there are. */
+  expected(): Promise<number>
+  /** The rows with these keys by table index, in one snapshot, by `rowKey`. What the source lacks is missing. */
+  rows(keys: ReadonlyMap<number, ReadonlySet<string>>): Promise<ReadonlyMap<string, SourceRow>>
+  /** Everything that was visible before has been committed before this. */
+  lsn(): Promise<Lsn>
+  close(): Promise<void>
+}
+
+/** A row's key as one text; the whole row's where the table has no primary key. */
+export function keyOf(table: Table, row: Row): string {
+  const { key } = table
+  if (key.length === 1) return String(row[key[0]!] ?? '')
+  const names = key.length > 0 ? key : table.columns.map((column) => column.name)
+  return names.map((name) => String(row[name] ?? '')).join(PART)
+}
+
+/** A key as people write it. */
+export function shownKey(key: string): string {
+  return key.replaceAll(PART, '/')
+}
+
+/** The inverse, for keys as unified rows carry them. */
+export function keyOfShown(table: Table, shown: string): string {
+  return table.key.length === 1 ? shown : shown.replaceAll('/', PART)
+}
+
+export function rowKey(table: number, key: string): string {
+  return `${table} ${key}`
+}
+
+/** SOURCE_UNREACHABLE when the source does not answer. */
+export async function sourceReader(url: string, publication: string): Promise<SourceReader> {
+  const client = await connect(url)
+  const tables = await catalog(client).published(publication)
+  const readers = tables.map(tableReader)
+
+  async function inSnapshot<T>(work: () => Promise<T>): Promise<T> {
+    await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
+    try {
+      return await work()
+    } finally {
+      await client.query('COMMIT')
+    }
+  }
+
+  return {
+    tables,
+    all: (take, progress) =>
+      inSnapshot(async () => {
+        let total = 0
+        for (const [i, reader] of readers.entries()) {
+          total = await copyRows(client, reader, total, (change) => take(change, i), progress)
+        }
+        return total
+      }),
+    expected: async () => {
+      const { rows } = await client.query<{ n: string }>(
+        'SELECT coalesce(sum(greatest(reltuples, 0)), 0)::int8 AS n FROM pg_class WHERE oid = ANY ($1::text[]::regclass[])',
+        [tables.map(quoted)],
+      )
+      return Number(rows[0]?.n ?? 0)
+    },
+    rows: (keys) =>
+      inSnapshot(async () => {
+        const found = new Map<string, SourceRow>()
+        for (const [i, wanted] of keys) {
+          const reader = readers[i]
+          if (reader === undefined || wanted.size === 0 || reader.table.key.length === 0) continue
+          await readByKey(client, reader, wanted, (key, row) => found.set(rowKey(i, key), row))
+        }
+        return found
+      }),
+    lsn: async () => {
+      const { rows } = await client.query<{ lsn: string }>('SELECT pg_current_wal_insert_lsn()::text AS lsn')
+      return parseLsn(rows[0]!.lsn)
+    },
+    close: () => disconnect(client),
+  }
+}
+
+interface TableReader {
+  readonly table: Table
+  /** The table's columns and, behind them, the incident's reference. */
+  readonly wide: Table
+  readonly columns: string
+  readonly from: string
+}
+
+const TEXT_OID = 25
+const REFERENCE: Column = { name: '\u0000reference', oid: TEXT_OID, modifier: -1 }
+
+function tableReader(table: Table): TableReader {
+  const { expression, joins } = referenceOf(table)
+  return {
+    table,
+    wide: { ...table, columns: [...table.columns, REFERENCE] },
+    columns: [...table.columns.map(({ name }) => `t.${identifier(name)}`), `${expression}::text`].join(', '),
+    from: `${quoted(table)} t ${joins}`,
+  }
+}
+
+function referenceOf(table: Table): { expression: string; joins: string } {
+  const joins: string[] = []
+  let route = ROUTES.get(tableName(table))
+  let alias = 't'
+  while (route !== undefined && route.reference === undefined) {
+    const { via, parent } = route
+    const next = ROUTES.get(parent ?? '')
+    if (via === undefined || parent === undefined || next?.key === undefined) break
+    const joined = `p${joins.length}`
+    joins.push(`LEFT JOIN ${parent} ${joined} ON ${joined}.${identifier(next.key)} = ${alias}.${identifier(via)}`)
+    alias = joined
+    route = next
+  }
+  if (route?.reference === undefined) return { expression: 'NULL', joins: '' }
+  return { expression: `${alias}.${identifier(route.reference)}`, joins: joins.join(' ') }
+}
+
+function identifier(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`
+}
+
+async function copyRows(
+  client: pg.Client,
+  { table, wide, columns, from }: TableReader,
+  before: number,
+  take: (change: RowChange) => void,
+  progress: (rows: number) => void,
+): Promise<number> {
+  const stream = client.query(copyTo(`COPY (SELECT ${columns} FROM ${from}) TO STDOUT`))
+  const reader = copyReader(wide.columns.length)
+  let rows = before
+  for await (const piece of stream as AsyncIterable<Buffer>) {
+    for (const tuple of reader.push(piece)) {
+      take(changeOf(table, rowOf(wide, tuple)))
+      rows += 1
+    }
+    progress(rows)
+  }
+  return rows
+}
+
+async function readByKey(
+  client: pg.Client,
+  { table, wide, columns, from }: TableReader,
+  wanted: ReadonlySet<string>,
+  take: (key: string, row: SourceRow) => void,
+): Promise<void> {
+  const parts = table.key.map((): string[] => [])
+  const types = table.key.map((name) => keyType(table.columns.find((column) => column.name === name)!.oid))
+  for (const key of wanted) {
+    const values = key.split(PART)
+    if (values.length !== parts.length || !values.every((value, i) => types[i]!.accepts(value))) continue
+    for (const [i, value] of values.entries()) parts[i]!.push(value)
+  }
+  if (parts[0]!.length === 0) return
+  const left = table.key.map((name, i) => `t.${identifier(name)}${types[i]!.isText ? '::text' : ''}`).join(', ')
+  const right = types.map(({ name }, i) => `v.k${i}::${name}`).join(', ')
+  const { rows } = await client.query({
+    text: `SELECT ${columns}, t.xmin::text, t.ctid::text FROM ${from}
+           WHERE (${left}) IN (SELECT ${right} FROM unnest(${parts.map((_, i) => `$${i + 1}::text[]`).join(', ')})
+                               AS v (${parts.map((_, i) => `k${i}`).join(', ')}))`,
+    values: parts,
+    rowMode: 'array',
+  })
+  const width = wide.columns.length
+  for (const texts of rows as (string | null)[][]) {
+    const row: Record<string, Row[string]> = {}
+    for (const [i, { name, oid }] of wide.columns.entries()) {
+      const text = texts[i] ?? null
+      row[name] = text === null ? null : pgType(oid).value(text)
+    }
+    const version = `${texts[width]} ${texts[width + 1]} ${texts[width - 1]}`
+    take(keyOf(table, row), { change: changeOf(table, row), version, xmin: Number(texts[width]) })
+  }
+}
+
+interface KeyType {
+  readonly name: string
+  readonly isText: boolean
+  readonly accepts: (text: string) => boolean
+}
+
+const INTEGERS: Readonly<Record<number, { readonly name: string; readonly bits: bigint }>> = {
+  21: { name: 'int2', bits: 15n },
+  23: { name: 'int4', bits: 31n },
+  20: { name: 'int8', bits: 63n },
+}
+const UUID_OID = 2950
+const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/
+
+/** Where a key is of another type its text is compared: such tables are few and small. */
+function keyType(oid: number): KeyType {
+  if (oid === UUID_OID) return { name: 'uuid', isText: false, accepts: (text) => UUID.test(text) }
+  const integer = INTEGERS[oid]
+  if (integer === undefined) return { name: 'text', isText: true, accepts: () => true }
+  const limit = 1n << integer.bits
+  return {
+    name: integer.name,
+    isText: false,
+    accepts: (text) => /^-?\d{1,19}$/.test(text) && BigInt(text) < limit && BigInt(text) >= -limit,
+  }
+}
+
+const NOWHERE: Position = position(0, 0, 0)
+
+function changeOf(table: Table, row: Row): RowChange {
+  const reference = row[REFERENCE.name] ?? null
+  return {
+    op: 'r',
+    table,
+    reference: reference as string | null,
+    before: null,
+    after: row,
+    position: NOWHERE,
+    lsn: 0,
+    committedAt: 0,
+    txId: 0,
+    partition: 0,
+    offset: -1,
+    streamedTo: NOWHERE,
+    lastInTransaction: true,
+    bytes: 0,
+  }
+}
