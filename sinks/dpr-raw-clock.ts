@@ -1,5 +1,5 @@
 /** `checkpoint_col` of each folder's changes: it never falls in a folder, and rises with each state of a row (dpr 10.5). */
-import type { RowChange } from '../core/change.ts'
+import { isStreamed, type RowChange } from '../core/change.ts'
 import { checkpointText, hundredths } from './dpr-raw-names.ts'
 
 export interface Clock {
@@ -19,7 +19,7 @@ export function folderClock(start: number): Clock {
   let read = false
   return {
     checkpoint: (change) => {
-      if (change.op === 'r') read = true
+      if (!isStreamed(change)) read = true
       else if (read) {
         time += 1
         read = false

@@ -1,21 +1,13 @@
 /**
- * Contracts: what DPR's jobs expect of each table (dpr 2). A contract is published before the first file of its table
- * and then holds: every file of a folder has the same columns.
+ * Contracts: what DPR's jobs expect of each table (dpr 2). A contract is published before the first file that needs it,
+ * and its next version satisfies the files before it as well, wherever that is possible.
  */
-import { randomBytes } from 'node:crypto'
-import { link, mkdir, readFile, readdir, rename, unlink, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { PipelineError } from '../core/error.ts'
 import type { ContractType, DprColumn } from './dpr-raw-columns.ts'
+import type { Storage } from './dpr-raw-storage.ts'
+import type { DprTable } from './dpr-raw-table.ts'
 
-/** One folder of the raw zone. */
-export interface DprTable {
-  /** The DPR source: the folder above, the contract's `service`. */
-  readonly source: string
-  readonly table: string
-  readonly doc: string
-  readonly columns: readonly DprColumn[]
-}
+export type { DprTable } from './dpr-raw-table.ts'
 
 /** What every contract says of who answers for it. */
 export interface ContractOwner {
@@ -71,38 +63,84 @@ function contractField(column: DprColumn): ContractField {
 }
 
 /**
- * Makes the table's contract the published one, or proves that it is: CONTRACT when the published one has other
- * columns, types or keys, or when DPR could not hold the table at all.
+ * Makes the table's contract the published one. Where the published one has other columns, the next version takes its
+ * place and is kept beside it (`contracts/<source>/<table>/<version>.avsc`): a new column is nullable, one that is gone
+ * stays and becomes nullable, so that the files before and after both satisfy it; only another type or key makes a new
+ * major version, and that one the files before do not satisfy. Resolves with what differed; CONTRACT when DPR could not
+ * hold the table at all.
  */
-export async function publishContract(directory: string, table: DprTable, owner: ContractOwner): Promise<void> {
+export async function publishContract(
+  storage: Storage,
+  table: DprTable,
+  owner: ContractOwner,
+): Promise<readonly string[]> {
   checkName(table)
-  const contract = contractOf(table, owner)
-  const folder = join(directory, 'contracts', table.source)
-  const file = join(folder, `${table.table}.avsc`)
-  await mkdir(folder, { recursive: true })
-  if (!(await writeNew(file, `${JSON.stringify(contract, null, 2)}\n`))) {
-    const published = await readContract(directory, table.source, table.table)
-    const differences = contractDifferences(published, contract)
-    if (differences.length > 0) {
-      throw new PipelineError(
-        'CONTRACT',
-        `${table.source}/${table.table} no longer has the columns of its contract: ${differences.join('; ')}`,
-        `Publish a contract with the new columns at ${file}, nullable where they are added, once DPR has taken every file of the table; then start again.`,
-      )
-    }
+  const { source, table: name } = table
+  const now = contractOf(table, owner)
+  const published = await readContract(storage, source, name)
+  const differences = published === null ? [] : contractDifferences(published, now)
+  if (published === null || differences.length > 0) {
+    const contract = published === null ? now : successor(published, now)
+    const text = `${JSON.stringify(contract, null, 2)}\n`
+    await storage.replaceText(`contracts/${source}/${name}/${contract.version}.avsc`, text)
+    await storage.replaceText(contractPath(source, name), text)
   }
-  await writeTableConfig(directory, table.source)
+  await writeTableConfig(storage, source)
+  return differences
 }
 
-export async function readContract(directory: string, source: string, table: string): Promise<Contract> {
-  return JSON.parse(await readFile(join(directory, 'contracts', source, `${table}.avsc`), 'utf8')) as Contract
+/** Null when the table has none. */
+export async function readContract(storage: Storage, source: string, table: string): Promise<Contract | null> {
+  const text = await storage.readText(contractPath(source, table))
+  return text === null ? null : (JSON.parse(text) as Contract)
 }
 
-/** What two contracts' columns differ in; empty when the same files satisfy both. Order and prose do not count. */
-export function contractDifferences(published: Contract, now: Contract): string[] {
+function contractPath(source: string, table: string): string {
+  return `contracts/${source}/${table}.avsc`
+}
+
+/** The version after the published one. What somebody wrote into a field that has not changed stays. */
+function successor(published: Contract, now: Contract): Contract {
+  const before = new Map(published.fields.map((field) => [field.name, field]))
+  const names = new Set(now.fields.map((field) => field.name))
+  const fields = now.fields.map((field): ContractField => {
+    const was = before.get(field.name)
+    if (was === undefined) return { ...field, nullable: field.key === undefined }
+    return sameField(was, field) ? was : { ...field, nullable: was.nullable || field.nullable }
+  })
+  const gone = published.fields
+    .filter((field) => !names.has(field.name))
+    .map(({ name, type, description, metadata }): ContractField => {
+      const prose = description === undefined ? {} : { description }
+      return { name, type, nullable: true, ...prose, metadata }
+    })
+  const widened = fields.every((field) => {
+    const was = before.get(field.name)
+    return was === undefined ? field.key === undefined : sameField(was, field)
+  })
+  const lostKey = published.fields.some((field) => field.key !== undefined && !names.has(field.name))
+  return { ...published, version: nextVersion(published.version, widened && !lostKey), fields: [...fields, ...gone] }
+}
+
+function nextVersion(version: string, minor: boolean): string {
+  const [first = 1, second = 0] = version.split('.').map((part) => Number.parseInt(part, 10) || 0)
+  return minor ? `${first}.${second + 1}.0` : `${first + 1}.0.0`
+}
+
+function sameField(was: ContractField, now: ContractField): boolean {
+  return was.key === now.key && typeText(was.type) === typeText(now.type)
+}
+
+/**
+ * What two contracts' columns differ in. Order and prose do not count, nor a column that is gone and may be null: files
+ * without it satisfy the published contract.
+ */
+function contractDifferences(published: Contract, now: Contract): string[] {
   const before = new Map(published.fields.map((field) => [field.name, field]))
   const after = new Map(now.fields.map((field) => [field.name, field]))
-  const gone = published.fields.filter((field) => !after.has(field.name)).map((field) => `${field.name} is gone`)
+  const gone = published.fields
+    .filter((field) => !after.has(field.name) && (!field.nullable || field.key !== undefined))
+    .map((field) => `${field.name} is gone`)
   const other = now.fields.flatMap((field) => {
     const was = before.get(field.name)
     if (was === undefined) return [`${field.name} is new`]
@@ -133,35 +171,12 @@ function checkName({ source, table }: DprTable): void {
 }
 
 /** The jobs' table list, read with `dpr.read.config.from.s3=true`: every table of the source that has a contract. */
-async function writeTableConfig(directory: string, source: string): Promise<void> {
-  const contracts = await readdir(join(directory, 'contracts', source))
+async function writeTableConfig(storage: Storage, source: string): Promise<void> {
+  const contracts = await storage.list(`contracts/${source}`)
   const tables = contracts
-    .filter((name) => name.endsWith('.avsc') && !name.startsWith('.'))
+    .filter((name) => name.endsWith('.avsc') && !name.startsWith('.') && !name.includes('/'))
     .map((name) => `${source}/${name.slice(0, -5)}`)
-    .sort()
-  const folder = join(directory, 'configs', source)
-  await mkdir(folder, { recursive: true })
-  const aside = asideName(join(folder, 'table-config.json'))
-  await writeFile(aside, `${JSON.stringify({ tables })}\n`)
-  await rename(aside, join(folder, 'table-config.json'))
-}
-
-/** False when the file is already there; it is never seen half written. */
-export async function writeNew(file: string, text: string): Promise<boolean> {
-  const aside = asideName(file)
-  await writeFile(aside, text, { flush: true })
-  try {
-    await link(aside, file)
-    return true
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
-    throw error
-  } finally {
-    await unlink(aside)
-  }
-}
-
-function asideName(file: string): string {
-  const slash = file.lastIndexOf('/') + 1
-  return `${file.slice(0, slash)}.${file.slice(slash)}.${randomBytes(4).toString('hex')}`
+  const path = `configs/${source}/table-config.json`
+  const text = `${JSON.stringify({ tables })}\n`
+  if ((await storage.readText(path)) !== text) await storage.replaceText(path, text)
 }

@@ -1,14 +1,17 @@
 /** A flush: staged rows become parquet files, and one entry of the manifest publishes them with the sink's place. */
-import { readdir } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { Clock } from './dpr-raw-clock.ts'
-import type { Journal, Manifest, StagedFile, TableState } from './dpr-raw-manifest.ts'
+import type { Journal } from './dpr-raw-journal.ts'
+import type { Manifest } from './dpr-raw-manifest.ts'
 import { changeFileName, loadFileName } from './dpr-raw-names.ts'
 import type { Progress } from './dpr-raw-progress.ts'
-import { stagedName, type Staged, type StagedCounts, type Staging } from './dpr-raw-staging.ts'
+import type { Staged } from './dpr-raw-settle.ts'
+import type { StagedCounts, Staging } from './dpr-raw-staging.ts'
+import { NEW_TABLE, type StagedFile, type TableState } from './dpr-raw-state.ts'
+import type { Storage } from './dpr-raw-storage.ts'
+import { folderName } from './dpr-raw-table.ts'
 
 export interface FlushOptions {
-  readonly directory: string
+  readonly storage: Storage
   readonly manifest: Manifest
   readonly staging: Staging
   readonly progress: Progress
@@ -23,24 +26,17 @@ export interface FlushOptions {
 /** So long is known which state of a row was published: an hour of ten-second flushes. */
 const KEPT_JOURNALS = 360
 
-const NEW_TABLE: TableState = {
-  fullLoadRows: 0,
-  inserts: 0,
-  updates: 0,
-  deletes: 0,
-  loads: 0,
-  clock: 0,
-  newest: '' as TableState['newest'],
-}
-
 export async function flush(options: FlushOptions): Promise<void> {
   const { manifest, staging, progress } = options
-  const stamp = Math.max(manifest.state.stamp + 1, options.now())
+  const started = Math.max(manifest.state.stamp + 1, options.now())
   const tables: Record<string, TableState> = { ...manifest.state.tables }
   const files: StagedFile[] = []
   let lastStamp = manifest.state.stamp
+  /** The next name of each folder: one that changes its shape within the flush has files of both. */
+  const stamps = new Map<string, number>()
   for (const staged of staging.tables()) {
-    const name = stagedName(staged.table)
+    const name = folderName(staged.table)
+    const stamp = stamps.get(name) ?? started
     const before = tables[name] ?? NEW_TABLE
     const counts = await settle(options, staged)
     const loads = await writeFiles(options, staged, 'loads', counts.loads, (part) =>
@@ -49,6 +45,7 @@ export async function flush(options: FlushOptions): Promise<void> {
     const changed = counts.inserts + counts.updates + counts.deletes
     const changes = await writeFiles(options, staged, 'changes', changed, (part) => changeFileName(stamp + part))
     if (changes.length > 0) lastStamp = Math.max(lastStamp, stamp + changes.length - 1)
+    stamps.set(name, stamp + changes.length)
     tables[name] = after(before, counts, loads.length, staged, options.clocks.get(name)!)
     files.push(...loads, ...changes)
   }
@@ -62,17 +59,32 @@ export async function flush(options: FlushOptions): Promise<void> {
   await staging.clear()
 }
 
-async function settle({ directory, manifest, staging }: FlushOptions, staged: Staged): Promise<StagedCounts> {
-  const folder = folderOf(directory, staged)
-  const names = staged.loads ? await readdir(folder).catch(() => []) : []
+async function settle({ storage, manifest, staging }: FlushOptions, staged: Staged): Promise<StagedCounts> {
+  const folder = `raw/${folderName(staged.table)}`
+  const loaded = (manifest.state.tables[folderName(staged.table)]?.loads ?? 0) > 0
+  const names = staged.loads || (staged.inserts && loaded) ? await storage.list(folder) : []
+  const loads = names.filter((name) => /^LOAD[0-9A-F]+\.parquet$/.test(name))
   return staging.settle(staged, {
-    journals: (from) => manifest.journals(from).map(({ path }) => join(directory, path)),
-    loadFiles: names.filter((name) => /^LOAD[0-9A-F]+\.parquet$/.test(name)).map((name) => join(folder, name)),
+    journals: (from) =>
+      localFiles(
+        storage,
+        manifest.journals(from).map(({ path }) => path),
+      ),
+    loadFiles: await localFiles(
+      storage,
+      loads.map((name) => `${folder}/${name}`),
+    ),
   })
 }
 
+async function localFiles(storage: Storage, paths: readonly string[]): Promise<string[]> {
+  const files: string[] = []
+  for (const path of paths) files.push(await storage.localFile(path))
+  return files
+}
+
 async function writeFiles(
-  { manifest, staging, maxFileBytes }: FlushOptions,
+  { storage, manifest, staging, maxFileBytes }: FlushOptions,
   staged: Staged,
   which: 'loads' | 'changes',
   rows: number,
@@ -82,20 +94,19 @@ async function writeFiles(
   const { source, table } = staged.table
   const bytes = (staged.bytes / staged.rows) * rows
   const length = Math.ceil(rows / Math.max(1, Math.ceil(bytes / maxFileBytes)))
-  const folder = await manifest.staging()
   const files = Array.from({ length: Math.ceil(rows / length) }, (_, part) => ({
     name: `${source}.${table}.${fileName(part)}`,
-    path: join('raw', source, table, fileName(part)),
+    path: `raw/${source}/${table}/${fileName(part)}`,
     rows: Math.min(length, rows - part * length),
   }))
-  const targets = files.map((file) => join(folder, file.name))
+  const targets = await Promise.all(files.map((file) => storage.workFile(manifest.staged(file.name))))
   await staging.writeParquet(staged, which, targets, length)
   return files
 }
 
-async function writeJournal({ manifest, staging }: FlushOptions): Promise<StagedFile> {
+async function writeJournal({ storage, manifest, staging }: FlushOptions): Promise<StagedFile> {
   const name = 'journal.parquet'
-  await staging.writeJournal(join(await manifest.staging(), name))
+  await staging.writeJournal(await storage.workFile(manifest.staged(name)))
   return { name, path: manifest.journalPath(staging.newest()), rows: 0 }
 }
 
@@ -107,7 +118,7 @@ function after(before: TableState, counts: StagedCounts, loads: number, staged: 
     deletes: before.deletes + counts.deletes,
     loads: before.loads + loads,
     clock: clock.time(),
-    newest: staged.newest,
+    newest: staged.folder.newest,
   }
 }
 
@@ -115,8 +126,4 @@ function droppedJournals(manifest: Manifest, progress: Progress): readonly Journ
   const all = manifest.journals('' as Journal['newest'])
   const passed = progress.passed()
   return all.slice(0, Math.max(0, all.length - KEPT_JOURNALS)).filter((each) => each.newest <= passed)
-}
-
-function folderOf(directory: string, { table }: Staged): string {
-  return join(directory, 'raw', table.source, table.table)
 }

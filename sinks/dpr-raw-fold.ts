@@ -1,17 +1,24 @@
 /** A folder's rows as DPR's jobs come to hold them: load files first, then the changes, the newest of each key (dpr 1.4). */
-import { join } from 'node:path'
-import { readdir } from 'node:fs/promises'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { literal, quoted } from './dpr-raw-columns.ts'
 import { readContract } from './dpr-raw-contracts.ts'
+import { openStorage, type Storage } from './dpr-raw-storage.ts'
 
 /** A row by column name, in the folder's column order, as DuckDB writes it in JSON: int8 and timestamps are text. */
 export type DprRow = Readonly<Record<string, unknown>>
 
 /** The current rows of `<source>/<table>` in primary key order; none when the folder has no file. */
-export async function readDprTable(directory: string, source: string, table: string): Promise<readonly DprRow[]> {
-  const sql = await foldSql(directory, source, table)
-  if (sql === null) return []
+export async function readDprTable(location: string, source: string, table: string): Promise<readonly DprRow[]> {
+  const storage = openStorage(location)
+  try {
+    const sql = await foldSql(storage, source, table)
+    return sql === null ? [] : await query(sql)
+  } finally {
+    await storage.close()
+  }
+}
+
+async function query(sql: string): Promise<readonly DprRow[]> {
   const instance = await DuckDBInstance.create(':memory:')
   try {
     const connection = await instance.connect()
@@ -25,22 +32,40 @@ export async function readDprTable(directory: string, source: string, table: str
 
 /**
  * The same as a query for DuckDB, whose TimeZone must be UTC; null when the folder has no file. A load row has the empty
- * `checkpoint_col`, which sorts before every change's.
+ * `checkpoint_col`, which sorts before every change's. The columns are those of the newest file: a contract keeps a
+ * column that is gone. The query reads local files, of a bucket those that `storage` fetches: run it before that closes.
  */
-export async function foldSql(directory: string, source: string, table: string): Promise<string | null> {
-  const folder = join(directory, 'raw', source, table)
-  const names = await readdir(folder).catch(() => [])
-  const files = names
-    .filter((name) => /^(LOAD.*|\d+-\d+\.)parquet$/.test(name))
-    .map((name) => literal(join(folder, name)))
-  if (files.length === 0) return null
-  const contract = await readContract(directory, source, table)
-  const columns = contract.fields.map((field) => quoted(field.name)).join(', ')
-  const key = contract.fields
+export async function foldSql(storage: Storage, source: string, table: string): Promise<string | null> {
+  const files = (await tableFiles(storage, source, table)).map(literal)
+  const contract = files.length === 0 ? null : await readContract(storage, source, table)
+  if (contract === null) return null
+  const newest = files.toSorted((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1)).at(-1)!
+  const columns = await columnsOf(newest)
+  const fields = contract.fields.filter((field) => columns.has(field.name))
+  const key = fields
     .filter((field) => field.key === 'primary')
     .map((field) => quoted(field.name))
     .join(', ')
-  return `SELECT ${columns} FROM (
+  return `SELECT ${fields.map((field) => quoted(field.name)).join(', ')} FROM (
     SELECT *, row_number() OVER (PARTITION BY ${key} ORDER BY checkpoint_col DESC, _timestamp DESC) AS age
-    FROM read_parquet([${files.join(', ')}])) WHERE age = 1 AND "Op" <> 'D' ORDER BY ${key}`
+    FROM read_parquet([${files.join(', ')}], union_by_name = true)) WHERE age = 1 AND "Op" <> 'D' ORDER BY ${key}`
+}
+
+/** The folder's files as DuckDB can read them, of a bucket until `storage` closes; none when it is empty. */
+export async function tableFiles(storage: Storage, source: string, table: string): Promise<string[]> {
+  const folder = `raw/${source}/${table}`
+  const names = (await storage.list(folder)).filter((name) => /^(LOAD[^/]*|\d+-\d+\.)parquet$/.test(name))
+  const files: string[] = []
+  for (const name of names) files.push(await storage.localFile(`${folder}/${name}`))
+  return files
+}
+
+/** Files of changes come after those of the load. */
+function rank(file: string): number {
+  return /\/LOAD[^/]*$/.test(file) ? 0 : 1
+}
+
+async function columnsOf(file: string): Promise<ReadonlySet<string>> {
+  const rows = await query(`DESCRIBE SELECT * FROM read_parquet(${file})`)
+  return new Set(rows.map((row) => String(row['column_name'])))
 }

@@ -4,9 +4,12 @@ import type { Entity, IncidentChange } from '../core/incident.ts'
 import { BEGINNING } from '../core/position.ts'
 import type { Projections } from '../schemas/policy/projection.ts'
 import { folderClock, type Clock } from './dpr-raw-clock.ts'
-import { publishContract, type ContractOwner, type DprTable } from './dpr-raw-contracts.ts'
-import type { TableState } from './dpr-raw-manifest.ts'
-import { stagedName, type Staged, type Staging } from './dpr-raw-staging.ts'
+import { publishContract, type ContractOwner } from './dpr-raw-contracts.ts'
+import type { Staged } from './dpr-raw-settle.ts'
+import type { Staging } from './dpr-raw-staging.ts'
+import type { TableState } from './dpr-raw-state.ts'
+import type { Storage } from './dpr-raw-storage.ts'
+import { folderName, type DprTable } from './dpr-raw-table.ts'
 import { entityTable, sourceTable, type ColumnKind } from './dpr-raw-tables.ts'
 
 export interface Folder {
@@ -15,17 +18,18 @@ export interface Folder {
 }
 
 export interface FoldersOptions {
-  readonly directory: string
+  readonly storage: Storage
   readonly projections: Projections
   readonly columnKind: ColumnKind
   readonly owner: ContractOwner
   readonly staging: Staging
+  readonly warn: (sentence: string) => void
   /** What is published of a folder, by `source/table`. */
   readonly state: (name: string) => TableState | undefined
 }
 
 export interface Folders {
-  /** Opens every folder that the items need. CONTRACT when one no longer has the columns of its contract. */
+  /** Opens every folder that the items need, each with a contract that its rows satisfy. CONTRACT as `publishContract`. */
   open(items: readonly IncidentChange[]): Promise<void>
   /** Null when the table has no folder. */
   ofSource(table: Table): Folder | null
@@ -36,7 +40,7 @@ export interface Folders {
 }
 
 export function folders(options: FoldersOptions): Folders {
-  const { directory, owner, staging } = options
+  const { storage, owner, staging } = options
   /** Two Table objects can be one table at two times: each is proved against the contract. */
   const proved = new WeakMap<Table, DprTable | null>()
   const entities = new Map<Entity, DprTable>()
@@ -44,8 +48,14 @@ export function folders(options: FoldersOptions): Folders {
   const bySource = new Map<Table, Folder | null>()
   const byEntity = new Map<Entity, Folder>()
 
+  async function prove(table: DprTable): Promise<void> {
+    const differences = await publishContract(storage, table, owner)
+    if (differences.length === 0) return
+    options.warn(`${folderName(table)} goes on with a new version of its contract: ${differences.join('; ')}`)
+  }
+
   async function folder(table: DprTable): Promise<Folder> {
-    const name = stagedName(table)
+    const name = folderName(table)
     const state = options.state(name)
     const clock = clocks.get(name) ?? folderClock(state?.clock ?? 0)
     clocks.set(name, clock)
@@ -56,7 +66,7 @@ export function folders(options: FoldersOptions): Folders {
     let found = proved.get(table)
     if (found === undefined) {
       found = sourceTable(table, options.columnKind)
-      if (found !== null) await publishContract(directory, found, owner)
+      if (found !== null) await prove(found)
       proved.set(table, found)
     }
     return found === null ? null : folder(found)
@@ -66,7 +76,7 @@ export function folders(options: FoldersOptions): Folders {
     let found = entities.get(entity)
     if (found === undefined) {
       found = entityTable(entity, options.projections)
-      await publishContract(directory, found, owner)
+      await prove(found)
       entities.set(entity, found)
     }
     return folder(found)

@@ -58,3 +58,27 @@ export function isMove(gone: RowChange, come: RowChange): boolean {
     keyText(gone.table, gone.before!) === keyText(come.table, come.after!)
   )
 }
+
+/**
+ * What lies before the end of the first snapshot in its partition, the marker that says it included, and what lies
+ * behind. Only after a crash in the snapshot is something streamed before its end; it stays where it is, since a place
+ * is one offset.
+ */
+export function splitAtLoad(
+  items: readonly IncidentChange[],
+  loaded: (partition: number) => boolean,
+): { load: IncidentChange[]; rest: IncidentChange[] } {
+  const load: IncidentChange[] = []
+  const rest: IncidentChange[] = []
+  const behind = new Set<number>()
+  for (const item of items) {
+    const { partition } = item.change
+    if (behind.has(partition) || loaded(partition)) {
+      rest.push(item)
+      continue
+    }
+    load.push(item)
+    if (item.change.op === 'm' && item.change.snapshotDone) behind.add(partition)
+  }
+  return { load, rest }
+}

@@ -1,7 +1,7 @@
 /** How far the flush at hand has come, partition by partition. */
-import type { Change } from '../core/change.ts'
+import { isStreamed, type Change } from '../core/change.ts'
 import { BEGINNING, type Position } from '../core/position.ts'
-import type { PartitionState } from './dpr-raw-manifest.ts'
+import type { PartitionState } from './dpr-raw-state.ts'
 
 export interface Progress {
   /** Counts a partition in although nothing has come from it yet. */
@@ -12,6 +12,8 @@ export interface Progress {
   take(change: Change): boolean
   /** Whether the first snapshot's rows are all behind in this partition. */
   loaded(partition: number): boolean
+  /** Whether they are in every partition. */
+  allLoaded(): boolean
   /** Whether a partition stands inside a transaction. */
   midway(): boolean
   /** No partition can still bring a streamed change up to here. */
@@ -54,14 +56,16 @@ export function progressFrom(state: Readonly<Record<string, PartitionState>>): P
       const at = of(change.partition)
       if (change.offset < at.next) return false
       at.next = change.offset + 1
-      at.midway = change.op !== 'm' && change.op !== 'r' && !change.lastInTransaction
-      if (change.op === 'r') return true
+      const streamed = isStreamed(change)
+      at.midway = streamed && !change.lastInTransaction
+      if (!streamed && change.op !== 'm') return true
       if (change.position > at.passed) at.passed = change.position
       if (change.op === 'm') at.loaded ||= change.snapshotDone
       else at.height = change.position
       return true
     },
     loaded: (partition) => of(partition).loaded,
+    allLoaded: () => partitions.size > 0 && [...partitions.values()].every((each) => each.loaded),
     midway: () => [...partitions.values()].some((each) => each.midway),
     passed: () =>
       [...partitions.values()].reduce<Position | null>(

@@ -11,7 +11,15 @@ import type { Row, Value } from '../core/change.ts'
 import type { Field } from '../core/incident.ts'
 import { BEGINNING, type Position } from '../core/position.ts'
 import { literal, parquetExpression, quoted, type DprColumn } from './dpr-raw-columns.ts'
-import type { DprTable } from './dpr-raw-contracts.ts'
+import {
+  demoteLoadedInserts,
+  demoteRepeatedLoads,
+  dropStale,
+  keyExpression,
+  oldestInDoubt,
+  type Staged,
+} from './dpr-raw-settle.ts'
+import { folderName, shapeOf, type DprTable } from './dpr-raw-table.ts'
 
 export type StagedOp = 'I' | 'U' | 'D' | 'L' | 'R'
 
@@ -31,24 +39,10 @@ export interface StagingOptions {
   readonly threads: number
 }
 
-/** One folder's part of a flush. */
-export interface Staged {
-  readonly table: DprTable
-  /** What its rows cost in the topic. */
-  bytes: number
-  rows: number
-  /** The highest position among its rows, and the lowest of those that came behind a higher one. */
-  newest: Position
-  doubtful: Position | null
-  /** Whether there are `L` rows, `R` rows. */
-  loads: boolean
-  reads: boolean
-}
-
 /** What a flush is compared with. */
 export interface Known {
   /** Parquet files with keys and positions of what was published, complete from the position on. */
-  journals(from: Position): readonly string[]
+  journals(from: Position): Promise<readonly string[]>
   /** The folder's load files. */
   readonly loadFiles: readonly string[]
 }
@@ -95,19 +89,33 @@ export async function openStaging(options: StagingOptions): Promise<Staging> {
 }
 
 function staging(instance: DuckDBInstance, connection: DuckDBConnection): Staging {
-  const held = new Map<string, Staged>()
+  const held = new Map<string, Staged[]>()
   const appenders = new Map<Staged, DuckDBAppender>()
   let highest = BEGINNING
 
   const run = async (sql: string): Promise<void> => void (await connection.run(sql))
 
   async function begin(table: DprTable, newest: Position): Promise<Staged> {
-    const name = stagedName(table)
+    const name = folderName(table)
+    const earlier = held.get(name) ?? []
+    const rowsTable = quoted(`${name}#${earlier.length}`)
     const columns = table.columns.map((column) => `${quoted(column.name)} ${column.staged}`)
-    await run(`CREATE OR REPLACE TABLE ${quoted(name)} (${[...META_COLUMNS, ...columns].join(', ')})`)
-    const staged: Staged = { table, bytes: 0, rows: 0, newest, doubtful: null, loads: false, reads: false }
-    held.set(name, staged)
-    appenders.set(staged, await connection.createAppender(name))
+    await run(`CREATE OR REPLACE TABLE ${rowsTable} (${[...META_COLUMNS, ...columns].join(', ')})`)
+    const folder = earlier[0]?.folder ?? { newest }
+    const staged: Staged = {
+      table,
+      rowsTable,
+      earlier,
+      bytes: 0,
+      rows: 0,
+      folder,
+      doubtful: null,
+      loads: false,
+      reads: false,
+      inserts: false,
+    }
+    held.set(name, [...earlier, staged])
+    appenders.set(staged, await connection.createAppender(`${name}#${earlier.length}`))
     return staged
   }
 
@@ -118,13 +126,15 @@ function staging(instance: DuckDBInstance, connection: DuckDBConnection): Stagin
   }
 
   function addMeta(staged: Staged, meta: RowMeta): DuckDBAppender {
+    const { folder } = staged
     staged.rows += 1
+    if (meta.op === 'I') staged.inserts = true
     if (meta.op === 'L') staged.loads = true
     else if (meta.op === 'R') staged.reads = true
-    else if (meta.position < staged.newest && meta.position < (staged.doubtful ?? staged.newest)) {
+    else if (meta.position < folder.newest && meta.position < (staged.doubtful ?? folder.newest)) {
       staged.doubtful = meta.position
     }
-    if (meta.position > staged.newest) staged.newest = meta.position
+    if (meta.position > folder.newest) folder.newest = meta.position
     if (meta.position > highest) highest = meta.position
     const appender = appenders.get(staged)!
     appender.appendVarchar(meta.op)
@@ -136,9 +146,9 @@ function staging(instance: DuckDBInstance, connection: DuckDBConnection): Stagin
 
   return {
     table: async (table, newest) => {
-      const staged = held.get(stagedName(table))
-      if (staged !== undefined && appenders.has(staged)) return staged
-      return begin(table, newest)
+      const shape = shapeOf(table)
+      const staged = held.get(folderName(table))?.find((each) => shapeOf(each.table) === shape)
+      return staged !== undefined && appenders.has(staged) ? staged : begin(table, newest)
     },
     addRow: (staged, meta, row) => {
       const appender = addMeta(staged, meta)
@@ -151,23 +161,24 @@ function staging(instance: DuckDBInstance, connection: DuckDBConnection): Stagin
       for (let i = 0; i < columns.length; i++) append(appender, columns[i]!, values[i])
       appender.endRow()
     },
-    tables: () => [...held.values()].filter((each) => each.rows > 0),
+    tables: () => [...held.values()].flat().filter((each) => each.rows > 0),
     newest: () => highest,
 
     settle: async (staged, known) => {
       seal(staged)
-      const name = quoted(stagedName(staged.table))
       if (staged.loads) await run(demoteRepeatedLoads(staged, known.loadFiles))
       const oldest = await oldestInDoubt(connection, staged)
-      if (oldest !== null) await run(dropStale(staged, known.journals(oldest)))
-      const rows = await connection.runAndReadAll(`SELECT op, count(*)::INTEGER FROM ${name} GROUP BY ALL`)
+      if (oldest !== null) await run(dropStale(staged, await known.journals(oldest)))
+      if (staged.inserts && (staged.loads || known.loadFiles.length > 0)) {
+        await run(demoteLoadedInserts(staged, known.loadFiles))
+      }
+      const rows = await connection.runAndReadAll(`SELECT op, count(*)::INTEGER FROM ${staged.rowsTable} GROUP BY ALL`)
       const counts = new Map(rows.getRows() as [StagedOp, number][])
       const count = (op: StagedOp): number => counts.get(op) ?? 0
       return { loads: count('L'), inserts: count('I'), updates: count('U') + count('R'), deletes: count('D') }
     },
 
     writeParquet: async (staged, which, files, length) => {
-      const name = quoted(stagedName(staged.table))
       const columns = staged.table.columns.map(parquetExpression)
       const picked = which === 'loads' ? `op = 'L'` : `op <> 'L'`
       const marks =
@@ -178,25 +189,26 @@ function staging(instance: DuckDBInstance, connection: DuckDBConnection): Stagin
       for (const [part, file] of files.entries()) {
         const window = files.length === 1 ? '' : ` LIMIT ${length} OFFSET ${part * length}`
         await run(
-          `COPY (SELECT ${select} FROM ${name} WHERE ${picked}${window}) TO ${literal(file)} (FORMAT parquet, COMPRESSION snappy)`,
+          `COPY (SELECT ${select} FROM ${staged.rowsTable} WHERE ${picked}${window}) TO ${literal(file)} (FORMAT parquet, COMPRESSION snappy)`,
         )
       }
     },
 
     writeJournal: async (file) => {
       const parts = [...held.values()]
+        .flat()
         .filter((each) => each.rows > 0)
-        .map(({ table }) => {
-          const name = stagedName(table)
-          return `SELECT ${literal(name)} AS name, ${keyExpression(table)} AS key, position FROM ${quoted(name)}`
-        })
+        .map(
+          ({ table, rowsTable }) =>
+            `SELECT ${literal(folderName(table))} AS name, ${keyExpression(table)} AS key, position FROM ${rowsTable}`,
+        )
       await run(`COPY (${parts.join(' UNION ALL ')}) TO ${literal(file)} (FORMAT parquet, COMPRESSION snappy)`)
     },
 
     clear: async () => {
-      for (const staged of held.values()) {
+      for (const staged of [...held.values()].flat()) {
         seal(staged)
-        await run(`DROP TABLE IF EXISTS ${quoted(stagedName(staged.table))}`)
+        await run(`DROP TABLE IF EXISTS ${staged.rowsTable}`)
       }
       held.clear()
       highest = BEGINNING
@@ -214,52 +226,4 @@ const META_COLUMNS = ['op VARCHAR', '_timestamp VARCHAR', 'checkpoint_col VARCHA
 function append(appender: DuckDBAppender, column: DprColumn, value: Value | undefined): void {
   if (value === null || value === undefined) appender.appendNull()
   else column.append(appender, value)
-}
-
-/** `source/table`: how a folder is called in the state and in the journals. */
-export function stagedName({ source, table }: Pick<DprTable, 'source' | 'table'>): string {
-  return `${source}/${table}`
-}
-
-/** The primary key as one text: U+001F can be in no key that the policy calls one. */
-function keyExpression(table: DprTable): string {
-  const parts = table.columns.filter((column) => column.key).map((column) => `${quoted(column.name)}::VARCHAR`)
-  return parts.length === 1 ? parts[0]! : `concat_ws(chr(31), ${parts.join(', ')})`
-}
-
-function demoteRepeatedLoads({ table }: Staged, loadFiles: readonly string[]): string {
-  const name = quoted(stagedName(table))
-  const key = keyExpression(table)
-  const first = `SELECT min(rowid) FROM ${name} WHERE op = 'L' GROUP BY ${key}`
-  const loaded =
-    loadFiles.length === 0
-      ? ''
-      : ` OR ${key} IN (SELECT ${key} FROM read_parquet([${loadFiles.map(literal).join(', ')}]))`
-  return `UPDATE ${name} SET op = 'R' WHERE op = 'L' AND (rowid NOT IN (${first})${loaded})`
-}
-
-/** The lowest position of the rows that may be older than what arrived before them. */
-async function oldestInDoubt(connection: DuckDBConnection, staged: Staged): Promise<Position | null> {
-  if (!staged.loads && !staged.reads) return staged.doubtful
-  const name = quoted(stagedName(staged.table))
-  const rows = await connection.runAndReadAll(`SELECT min(position) FROM ${name} WHERE op = 'R'`)
-  const read = rows.getRows()[0]![0] as Position | null
-  if (read === null || staged.doubtful === null) return read ?? staged.doubtful
-  return read < staged.doubtful ? read : staged.doubtful
-}
-
-/** Row by row: is there one of the same key that arrived before and is not older? Loads are exempt: DPR applies them first. */
-function dropStale(staged: Staged, journals: readonly string[]): string {
-  const name = stagedName(staged.table)
-  const key = keyExpression(staged.table)
-  const here = `SELECT ${key} AS key, position, rowid AS arrived FROM ${quoted(name)}`
-  const before =
-    journals.length === 0
-      ? ''
-      : ` UNION ALL SELECT key, position, -1 FROM read_parquet([${journals.map(literal).join(', ')}]) AS j
-          WHERE name = ${literal(name)} AND key IN (SELECT ${key} FROM ${quoted(name)})`
-  return `DELETE FROM ${quoted(name)} WHERE op <> 'L' AND rowid IN (
-    SELECT arrived FROM (SELECT arrived, position, max(position) OVER (
-      PARTITION BY key ORDER BY arrived ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS seen
-      FROM (${here}${before})) WHERE seen >= position)`
 }

@@ -5,7 +5,7 @@ import { ENTITY_DEFINITIONS, type Kind } from '../schemas/entity.ts'
 import { CLEARANCES } from '../schemas/policy/clearance.ts'
 import type { Projections } from '../schemas/policy/projection.ts'
 import { entityColumn, sourceColumn } from './dpr-raw-columns.ts'
-import type { DprTable } from './dpr-raw-contracts.ts'
+import type { DprTable } from './dpr-raw-table.ts'
 
 /** The kind of a source column; undefined when nobody has classified it. */
 export type ColumnKind = (schema: string, table: string, column: string) => Kind | undefined

@@ -1,6 +1,6 @@
 /**
  * DPR's raw zone, as AWS DMS would fill it (dpr 10): parquet files in `raw/<source>/<table>`, contracts in `contracts`,
- * the jobs' table lists in `configs`, and the sink's own `manifest`, all in one directory.
+ * the jobs' table lists in `configs`, and the sink's own `manifest`, all in one folder or below one prefix of a bucket.
  *
  *   incidentreporting  the tables of the incident database's schema `public`, column for column as policy clears them
  *   incidents          the unified entities, both models
@@ -13,7 +13,7 @@
  * could not be mapped before, an update that turns one entity into another) is a U: DPR inserts a row that it does not
  * know, and may ignore an I for one that it does (dpr 1.7).
  */
-import { join } from 'node:path'
+import { dirname } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import type { RowChange } from '../core/change.ts'
 import { PipelineError } from '../core/error.ts'
@@ -25,11 +25,14 @@ import type { ContractOwner } from './dpr-raw-contracts.ts'
 import { dprError } from './dpr-raw-error.ts'
 import { flush } from './dpr-raw-flush.ts'
 import { folders, type Folder } from './dpr-raw-folders.ts'
-import { openManifest, type Step, type TableCounts } from './dpr-raw-manifest.ts'
+import { lifecycle } from './dpr-raw-lifecycle.ts'
+import { openManifest, type Step } from './dpr-raw-manifest.ts'
 import { timestampText } from './dpr-raw-names.ts'
-import { inCommitOrder, isMove } from './dpr-raw-order.ts'
+import { inCommitOrder, isMove, splitAtLoad } from './dpr-raw-order.ts'
 import { progressFrom } from './dpr-raw-progress.ts'
 import { openStaging, type RowMeta, type StagedOp } from './dpr-raw-staging.ts'
+import type { TableCounts } from './dpr-raw-state.ts'
+import { openStorage, type Storage } from './dpr-raw-storage.ts'
 import type { ColumnKind } from './dpr-raw-tables.ts'
 
 /**
@@ -42,8 +45,10 @@ export const DPR_FLUSH = { ageMs: 10_000, bytes: 32_000_000 } as const
 const MAX_FILE_BYTES = 120_000_000
 
 export interface DprRawOptions {
-  /** Made when it is missing. All of it must lie on one file system. */
+  /** A folder, made when it is missing, on one file system; or `s3://bucket/prefix`. */
   readonly directory: string
+  /** Told what a person should know: that the columns of a table have changed. */
+  readonly warn?: (sentence: string) => void
   /** The projections of the output `dpr-raw`. */
   readonly projections: Projections
   /** How source columns are classified; the policy's own table unless given. */
@@ -57,6 +62,8 @@ export interface DprRawOptions {
   readonly threads?: number
   /** Milliseconds since the Unix epoch. */
   readonly now?: () => number
+  /** How often a held sink looks whether it may go on, in milliseconds; 1000 unless given. */
+  readonly lookMs?: number
   /** Called between the steps of a flush, for tests of what a crash there leaves. */
   readonly onStep?: (step: Step) => void
 }
@@ -76,28 +83,26 @@ const OWNER: ContractOwner = {
 
 /**
  * Opens the raw zone for writing and shuts an older writer out. Errors of this and of `write`: SINK_FOREIGN when another
- * writer is at work or the directory holds what no manifest knows, CONTRACT when a table no longer has the columns of
- * its contract, DISK_FULL, SINK. After an error the sink takes no more writes; opened again, it goes on behind the last
+ * writer is at work or the zone holds what no manifest knows, STATE_VERSION when its manifest is of another version,
+ * CONTRACT when DPR cannot hold a table, DISK_FULL, SINK. After an error the sink takes no more writes; opened again, it goes on behind the last
  * flush that happened.
  */
 export async function dprRaw(options: DprRawOptions): Promise<DprRawSink> {
   const { directory } = options
-  const spillDirectory = join(directory, 'manifest', 'spilled')
-  const manifest = await openManifest(directory, options.onStep).catch((error: unknown) => {
+  const storage = openStorage(directory)
+  const { manifest, staging } = await openZone(storage, options).catch(async (error: unknown) => {
+    await storage.close()
     throw dprError(error, directory)
   })
-  const staging = await openStaging({
-    spillDirectory,
-    memoryLimit: options.memoryLimit ?? '512MB',
-    threads: options.threads ?? 2,
-  })
   const progress = progressFrom(manifest.state.partitions)
+  const life = lifecycle(storage, options.lookMs)
   const open = folders({
-    directory,
+    storage,
     projections: options.projections,
     columnKind: options.columnKind ?? policyKind,
     owner: options.owner ?? OWNER,
     staging,
+    warn: options.warn ?? (() => {}),
     state: (name) => manifest.state.tables[name],
   })
   let failed = false
@@ -149,14 +154,34 @@ export async function dprRaw(options: DprRawOptions): Promise<DprRawSink> {
     if (gone !== null) stageItem(gone, { change: gone.change, op: 'D' })
   }
 
-  async function write(items: readonly IncidentChange[]): Promise<void> {
+  async function writeNow(items: readonly IncidentChange[]): Promise<void> {
     const fresh = items.filter((item) => progress.isNew(item.change))
     await open.open(fresh)
     await stage(fresh)
     if (progress.midway() || !progress.moved()) return
     const { maxFileBytes = MAX_FILE_BYTES, now = Date.now } = options
-    await flush({ directory, manifest, staging, progress, clocks: open.clocks, maxFileBytes, now })
+    await life.passed('hold', manifest.state.tables)
+    await flush({ storage, manifest, staging, progress, clocks: open.clocks, maxFileBytes, now })
     open.close()
+    await life.tell(progress.allLoaded() ? 'cdc' : 'full-load', manifest.state.tables)
+  }
+
+  /** Changes that came while the load went on elsewhere, and must not be written before it is whole. */
+  let waiting: readonly IncidentChange[] = []
+
+  async function write(items: readonly IncidentChange[]): Promise<void> {
+    if (progress.allLoaded() || !(await life.stopsAfterLoad())) {
+      await writeNow([...waiting, ...items])
+      waiting = []
+      return
+    }
+    const { load, rest } = splitAtLoad([...waiting, ...items], progress.loaded)
+    await writeNow(load)
+    waiting = rest
+    if (!progress.allLoaded()) return
+    await life.passed('hold-after-load', manifest.state.tables)
+    await writeNow(rest)
+    waiting = []
   }
 
   return {
@@ -178,9 +203,23 @@ export async function dprRaw(options: DprRawOptions): Promise<DprRawSink> {
         }),
       )
     },
-    close: async () => staging.close(),
+    close: async () => {
+      life.close()
+      staging.close()
+      await storage.close()
+    },
     statistics: () => new Map(Object.entries(manifest.state.tables)),
   }
+}
+
+async function openZone(storage: Storage, { onStep, memoryLimit, threads }: DprRawOptions) {
+  const manifest = await openManifest(storage, onStep)
+  const staging = await openStaging({
+    spillDirectory: dirname(await storage.workFile('manifest/spilled/any')),
+    memoryLimit: memoryLimit ?? '512MB',
+    threads: threads ?? 2,
+  })
+  return { manifest, staging }
 }
 
 type Streamed = IncidentChange & { readonly change: RowChange }

@@ -4,6 +4,7 @@ import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } from 'h
 import { expect, test } from 'vitest'
 import type { Table, Value } from '../../core/change.ts'
 import { readContract } from '../../sinks/dpr-raw-contracts.ts'
+import { openStorage } from '../../sinks/dpr-raw-storage.ts'
 import { readDprTable } from '../../sinks/dpr-raw-fold.ts'
 import { change, DPR_PROJECTIONS, filesOf, openDprRaw, rawZone } from '../support/dpr-raw.ts'
 import { SAMPLED_TABLES, sourceRow } from '../support/source-rows.ts'
@@ -133,7 +134,7 @@ test('every type has the column, the contract and the value of the trap table', 
   const buffer = await asyncBufferFromFile(file)
   const { schema } = await parquetMetadataAsync(buffer)
   const [row, nothing] = await parquetReadObjects({ file: buffer, utf8: false })
-  const contract = await readContract(zone, 'incidentreporting', 'every_type')
+  const contract = (await readContract(openStorage(zone), 'incidentreporting', 'every_type'))!
   for (const each of CASES) {
     const element = schema.find(({ name }) => name === each.type)!
     const found = {
@@ -177,7 +178,7 @@ test('in every file of both sources: flat, three text columns beside those of th
   let timestamps = 0
   for (const folder of folders) {
     const [source, name] = folder.split('/') as [string, string]
-    const contract = await readContract(zone, source, name)
+    const contract = (await readContract(openStorage(zone), source, name))!
     const files = filesOf(zone, folder)
     expect(files).toHaveLength(1)
     const metadata = await parquetMetadataAsync(await asyncBufferFromFile(join(zone, 'raw', folder, files[0]!)))

@@ -8,6 +8,7 @@ import type { Marker, Op, Row, RowChange, Table } from '../../core/change.ts'
 import type { IncidentChange } from '../../core/incident.ts'
 import { position, type Position } from '../../core/position.ts'
 import { projections } from '../../schemas/policy/projection.ts'
+import { mirrorZone } from '../../sinks/dpr-raw-mirror.ts'
 import { dprRaw, type DprRawOptions, type DprRawSink } from '../../sinks/dpr-raw.ts'
 import { unify } from '../../transforms/unify.ts'
 import { sourceTable } from './source-rows.ts'
@@ -17,6 +18,13 @@ export const DPR_PROJECTIONS = projections('dpr-raw', 'a key for tests')
 export function rawZone(): string {
   const directory = mkdtempSync(join(tmpdir(), 'incidents-dpr-'))
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }))
+  return directory
+}
+
+/** The zone as it is now, as a folder of its own. */
+export async function mirrored(location: string): Promise<string> {
+  const directory = rawZone()
+  await mirrorZone(location, ['raw', 'contracts', 'configs', 'manifest'], directory)
   return directory
 }
 
@@ -101,6 +109,7 @@ export function marker(parts: {
     systemIdentifier: '7',
     timeline: 1,
     snapshotDone: parts.snapshotDone ?? true,
+    stopped: [],
   }
   return unify(found)
 }

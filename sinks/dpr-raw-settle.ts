@@ -1,0 +1,87 @@
+/** Which of a flush's rows are written, and as what: by what arrived before them, in this flush or in the journals. */
+import type { DuckDBConnection } from '@duckdb/node-api'
+import type { Position } from '../core/position.ts'
+import { literal, quoted } from './dpr-raw-columns.ts'
+import { folderName, type DprTable } from './dpr-raw-table.ts'
+
+/** One folder's part of a flush, in one shape: rows of before and after a change of its columns lie in two. */
+export interface Staged {
+  readonly table: DprTable
+  /** DuckDB's name of its rows. */
+  readonly rowsTable: string
+  /** The same folder's parts of the same flush that were begun before. */
+  readonly earlier: readonly Staged[]
+  /** What its rows cost in the topic. */
+  bytes: number
+  rows: number
+  /** The folder's highest position. */
+  readonly folder: { newest: Position }
+  /** The lowest position among its rows that came behind a higher one. */
+  doubtful: Position | null
+  /** Whether there are `L` rows, `R` rows. */
+  loads: boolean
+  reads: boolean
+  /** Whether there are `I` rows. */
+  inserts: boolean
+}
+
+/** The primary key as one text: U+001F can be in no key that the policy calls one. */
+export function keyExpression(table: DprTable): string {
+  const parts = table.columns.filter((column) => column.key).map((column) => `${quoted(column.name)}::VARCHAR`)
+  return parts.length === 1 ? parts[0]! : `concat_ws(chr(31), ${parts.join(', ')})`
+}
+
+/** A load row whose key was loaded already is a row read again. */
+export function demoteRepeatedLoads({ table, rowsTable, earlier }: Staged, loadFiles: readonly string[]): string {
+  const key = keyExpression(table)
+  const first = `SELECT min(rowid) FROM ${rowsTable} WHERE op = 'L' GROUP BY ${key}`
+  const loaded = [
+    ...(loadFiles.length === 0
+      ? []
+      : [`SELECT ${key} FROM read_parquet([${loadFiles.map(literal).join(', ')}], union_by_name = true)`]),
+    ...earlier.map((each) => `SELECT ${keyExpression(each.table)} FROM ${each.rowsTable} WHERE op = 'L'`),
+  ].map((sql) => ` OR ${key} IN (${sql})`)
+  return `UPDATE ${rowsTable} SET op = 'R' WHERE op = 'L' AND (rowid NOT IN (${first})${loaded.join('')})`
+}
+
+/**
+ * A snapshot that was broken off is read again later, and may bring rows whose insert is still to be streamed: DPR's
+ * operational store ignores an I of a row that it has, and takes a U of any (dpr 1.7).
+ */
+export function demoteLoadedInserts({ table, rowsTable }: Staged, loadFiles: readonly string[]): string {
+  const key = keyExpression(table)
+  const loaded =
+    loadFiles.length === 0
+      ? ''
+      : ` OR ${key} IN (SELECT ${key} FROM read_parquet([${loadFiles.map(literal).join(', ')}], union_by_name = true))`
+  return `UPDATE ${rowsTable} SET op = 'U' WHERE op = 'I' AND (
+    ${key} IN (SELECT ${key} FROM ${rowsTable} WHERE op = 'L')${loaded})`
+}
+
+/** The lowest position of the rows that may be older than what arrived before them. */
+export async function oldestInDoubt(connection: DuckDBConnection, staged: Staged): Promise<Position | null> {
+  if (!staged.loads && !staged.reads) return staged.doubtful
+  const rows = await connection.runAndReadAll(`SELECT min(position) FROM ${staged.rowsTable} WHERE op = 'R'`)
+  const read = rows.getRows()[0]![0] as Position | null
+  if (read === null || staged.doubtful === null) return read ?? staged.doubtful
+  return read < staged.doubtful ? read : staged.doubtful
+}
+
+/** Row by row: is there one of the same key that arrived before and is not older? Loads are exempt: DPR applies them first. */
+export function dropStale({ table, rowsTable, earlier }: Staged, journals: readonly string[]): string {
+  const key = keyExpression(table)
+  const here = `SELECT ${key} AS key, position, rowid AS arrived FROM ${rowsTable}`
+  const before = [
+    ...earlier.map((each) => `SELECT ${keyExpression(each.table)} AS key, position, -1 FROM ${each.rowsTable}`),
+    ...(journals.length === 0
+      ? []
+      : [
+          `SELECT key, position, -1 FROM read_parquet([${journals.map(literal).join(', ')}]) AS j
+          WHERE name = ${literal(folderName(table))} AND key IN (SELECT ${key} FROM ${rowsTable})`,
+        ]),
+  ].map((sql) => ` UNION ALL ${sql}`)
+  return `DELETE FROM ${rowsTable} WHERE op <> 'L' AND rowid IN (
+    SELECT arrived FROM (SELECT arrived, position, max(position) OVER (
+      PARTITION BY key ORDER BY arrived ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS seen
+      FROM (${here}${before.join('')})) WHERE seen >= position)`
+}
