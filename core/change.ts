@@ -85,10 +85,24 @@ export interface Marker extends Origin {
   readonly timeline: number
   /** False until every row of the first snapshot lies before this marker. */
   readonly snapshotDone: boolean
+  /** `schema.table` of every table whose changes are not followed, in order: what places hold of it may be wrong. */
+  readonly stopped: readonly string[]
 }
 
 /** A Change as capture makes it holds Tuples; as the raw topic gives it back, Rows. */
 export type Change<Image = Row> = RowChange<Image> | Marker
+
+/** The ordinal of what was read outside the stream. */
+const OUTSIDE = '/00000000'
+
+/**
+ * Whether a change came in the stream, where positions rise within a partition. A row that was read outside of it (op r),
+ * or then found to be gone (op d with ordinal 0), stands behind any position, and is guarded by its own alone.
+ */
+export function isStreamed<Image>(change: Change<Image>): boolean {
+  const { op } = change
+  return op === 'c' || op === 'u' || (op === 'd' && !change.position.endsWith(OUTSIDE))
+}
 
 /** `schema.table` */
 export function tableName(table: Pick<Table, 'schema' | 'name'>): string {

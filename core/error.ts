@@ -47,6 +47,13 @@ export const CODES = {
   /** The server removed WAL that the slot still needed. */
   SLOT_LOST: { exit: EXIT.doubt, retriable: false },
 
+  /** NOMIS's API cannot be reached, or gives no whole answer. */
+  NOMIS_UNREACHABLE: { exit: EXIT.source, retriable: true },
+  /** NOMIS's API gives an incident that is not of the form. */
+  NOMIS_PAYLOAD: { exit: EXIT.source, retriable: false },
+  /** The incident service cannot be reached, or refuses its caller. */
+  TARGET_UNREACHABLE: { exit: EXIT.target, retriable: true },
+
   /** The replication stream is not what its grammar allows. */
   MALFORMED_WAL: { exit: EXIT.doubt, retriable: false },
   /** Slot, topic and source do not belong together: recreated, restored or promoted. */

@@ -4,7 +4,7 @@
  * After a takeover the old capture's last batches may arrive behind the tail that its successor read; so a streamed
  * change whose position is not above the highest seen in its partition is dropped.
  */
-import type { Change } from './change.ts'
+import { isStreamed, type Change } from './change.ts'
 import type { Batch, Feed } from './feed.ts'
 import { BEGINNING, sameTransaction, type Position } from './position.ts'
 
@@ -45,7 +45,7 @@ export function wholeTransactions(upstream: Feed<Change>, maxBytes: number): Tra
   }
 
   function seen(change: Change): boolean {
-    if (change.op === 'm' || change.op === 'r') return false
+    if (!isStreamed(change)) return false
     if (change.position <= (heights.get(change.partition) ?? BEGINNING)) return true
     heights.set(change.partition, change.position)
     return false
@@ -121,5 +121,5 @@ function largest(open: ReadonlyMap<number, readonly Held[]>): number {
 }
 
 function ends(change: Change): boolean {
-  return change.lastInTransaction || change.op === 'm' || change.op === 'r'
+  return change.lastInTransaction || !isStreamed(change)
 }

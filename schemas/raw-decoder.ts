@@ -46,7 +46,7 @@ interface RecordSchema {
 
 function makeReader(schema: AvroSchema): Reader {
   const { name, fields } = schema as unknown as RecordSchema
-  if (name === 'Marker') return readMarker
+  if (name === 'Marker') return markerReader(fields?.some((field) => field.name === 'stopped') === true)
   const branches = fields?.[0]?.type as readonly unknown[]
   if (name !== 'Envelope' || !Array.isArray(branches)) throw malformed(0)
   return envelopeReader(branches[1] as ValueSchema)
@@ -147,13 +147,28 @@ function skipSource(cursor: Cursor): void {
   if (takeIsPresent(cursor)) takeLong(cursor)
 }
 
-function readMarker(cursor: Cursor, record: Received): Change {
-  takeText(cursor)
-  const slot = takeText(cursor)
-  const systemIdentifier = takeText(cursor)
-  const timeline = takeInt(cursor)
-  const snapshotDone = takeByte(cursor) === 1
-  return { op: 'm', slot, systemIdentifier, timeline, snapshotDone, ...readCommon(cursor, record) }
+/** Markers of before tables could be stopped do not say which are. */
+function markerReader(saysStopped: boolean): Reader {
+  return (cursor, record) => {
+    takeText(cursor)
+    const slot = takeText(cursor)
+    const systemIdentifier = takeText(cursor)
+    const timeline = takeInt(cursor)
+    const snapshotDone = takeByte(cursor) === 1
+    const common = readCommon(cursor, record)
+    const stopped = saysStopped ? takeTexts(cursor) : []
+    return { op: 'm', slot, systemIdentifier, timeline, snapshotDone, stopped, ...common }
+  }
+}
+
+function takeTexts(cursor: Cursor): string[] {
+  const texts: string[] = []
+  for (let count = takeInt(cursor); count !== 0; count = takeInt(cursor)) {
+    // each text takes a byte at least: a count that the record cannot hold is refused before anything is made
+    if (count < 0 || count > cursor.bytes.length - cursor.at) throw malformed(cursor.bytes.length)
+    for (let i = 0; i < count; i++) texts.push(takeText(cursor))
+  }
+  return texts
 }
 
 function readCommon(cursor: Cursor, record: Received) {

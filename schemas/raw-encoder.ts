@@ -7,8 +7,8 @@ import { image, tableName, type Change, type Marker, type RowChange, type Table,
 import { PipelineError } from '../core/error.ts'
 import type { Message } from '../core/message.ts'
 import { putAscii, putLong, putText } from './avro-bytes.ts'
-import { pgKeyType, pgType, type TextWriter } from './pg-types.ts'
-import { envelopeSchema, keySchema, markerKeySchema, markerSchema, recordNamespace } from './raw-schema.ts'
+import { markerKeySchema, markerSchema } from './raw-schema.ts'
+import { tableEncoders, type TableEncoder } from './raw-table-encoder.ts'
 import { subjectName, type Registry } from './registry.ts'
 
 export interface RawEncoder {
@@ -17,6 +17,8 @@ export interface RawEncoder {
    * tuple is not one of its table.
    */
   encode(changes: readonly Change<Tuple>[]): Promise<Message[]>
+  /** Registers the schemas of a table as it is now. CONTRACT when the topic cannot take it; REGISTRY. */
+  accept(table: Table): Promise<void>
 }
 
 export interface RawEncoderOptions {
@@ -27,20 +29,6 @@ export interface RawEncoderOptions {
   readonly database: string
 }
 
-interface TableEncoder {
-  readonly table: Table
-  readonly widened: ReadonlySet<string>
-  readonly envelopeId: number
-  readonly keyId: number
-  readonly writers: readonly TextWriter[]
-  /** The key's columns by their place in the row, and what writes each. */
-  readonly keyColumns: readonly number[]
-  readonly keyWriters: readonly TextWriter[]
-  /** Source's fields up to ts_ms, and from db to table. */
-  readonly sourceHead: Buffer
-  readonly sourceTail: Buffer
-}
-
 /** A value that its column's Avro type cannot hold: the column takes text from here on. */
 interface Widening {
   readonly column: string
@@ -49,59 +37,12 @@ interface Widening {
 const SLAB = 1 << 20
 
 export function rawEncoder({ registry, topic, namespace, database }: RawEncoderOptions): RawEncoder {
-  const encoders = new Map<Table, TableEncoder>()
-  const widened = new Map<string, Set<string>>()
+  const tables = tableEncoders({ registry, topic, namespace, database })
   let markerIds: { readonly value: number; readonly key: number } | null = null
   let slab = Buffer.allocUnsafeSlow(SLAB)
   let at = 0
   let starts = new Int32Array(64)
   let ends = new Int32Array(64)
-
-  async function tableEncoder(table: Table): Promise<TableEncoder> {
-    const found = await tableEncoderOf(table, widened.get(tableName(table)) ?? new Set())
-    encoders.set(table, found)
-    return found
-  }
-
-  /** What an earlier run has widened stays so: its schemas are in the registry and cannot be narrowed again. */
-  async function tableEncoderOf(table: Table, wide: ReadonlySet<string>): Promise<TableEncoder> {
-    try {
-      return await registered(table, wide)
-    } catch (error) {
-      const partial = table.columns.filter((column) => pgType(column.oid).partial === true && !wide.has(column.name))
-      if (partial.length === 0 || !(error instanceof PipelineError) || error.code !== 'CONTRACT') throw error
-      const all = new Set([...wide, ...partial.map((column) => column.name)])
-      const found = await registered(table, all).catch(() => {
-        throw error
-      })
-      widened.set(tableName(table), all)
-      return found
-    }
-  }
-
-  async function registered(table: Table, wide: ReadonlySet<string>): Promise<TableEncoder> {
-    const name = recordNamespace(namespace, table)
-    const [envelopeId, keyId] = await Promise.all([
-      registry.register(
-        subjectName(topic, `${name}.Envelope`),
-        envelopeSchema(namespace, table, wide),
-        'BACKWARD_TRANSITIVE',
-      ),
-      registry.register(subjectName(topic, `${name}.Key`), keySchema(namespace, table), 'BACKWARD_TRANSITIVE'),
-    ])
-    const keyColumns = table.key.map((key) => table.columns.findIndex((column) => column.name === key))
-    return {
-      table,
-      widened: new Set(wide),
-      envelopeId,
-      keyId,
-      writers: table.columns.map((column) => pgType(column.oid).write),
-      keyColumns,
-      keyWriters: keyColumns.map((i) => pgKeyType(table.columns[i]!.oid).write),
-      sourceHead: texts('1', 'postgresql', namespace),
-      sourceTail: texts(database, table.schema, table.name),
-    }
-  }
 
   async function markers(): Promise<{ value: number; key: number }> {
     const [value, key] = await Promise.all([
@@ -254,7 +195,7 @@ export function rawEncoder({ registry, topic, namespace, database }: RawEncoderO
   }
 
   function encodeMarker(ids: { value: number; key: number }, marker: Marker): Message {
-    reserve(1024)
+    reserve(1024 + 8 * marker.stopped.length + 3 * marker.stopped.reduce((sum, { length }) => sum + length, 0))
     const start = at
     let q = frame(ids.value)
     q = putAscii(slab, q, 'm')
@@ -263,6 +204,11 @@ export function rawEncoder({ registry, topic, namespace, database }: RawEncoderO
     q = putLong(slab, q, marker.timeline)
     slab[q++] = marker.snapshotDone ? 1 : 0
     q = putCommon(marker, q)
+    if (marker.stopped.length > 0) {
+      q = putLong(slab, q, marker.stopped.length)
+      for (const table of marker.stopped) q = putText(slab, q, table)
+    }
+    slab[q++] = 0
     const value = slab.subarray(start, q)
     at = q
     const keyStart = at
@@ -272,21 +218,20 @@ export function rawEncoder({ registry, topic, namespace, database }: RawEncoderO
   }
 
   async function encodeChange(change: RowChange<Tuple>): Promise<Message> {
-    const encoder = encoders.get(change.table) ?? (await tableEncoder(change.table))
+    const encoder = tables.find(change.table) ?? (await tables.open(change.table))
     const begun = at
     try {
       return encodeRow(encoder, change)
     } catch (thrown) {
       if (!isWidening(thrown)) throw refusal(thrown, change.table)
       at = begun
-      const name = tableName(change.table)
-      widened.set(name, new Set([...(widened.get(name) ?? []), thrown.column]))
-      encoders.delete(change.table)
+      tables.widen(change.table, thrown.column)
       return encodeChange(change)
     }
   }
 
   return {
+    accept: async (table) => void (await tables.open(table)),
     encode: async (changes) => {
       const messages: Message[] = []
       for (const change of changes) {
@@ -295,7 +240,7 @@ export function rawEncoder({ registry, topic, namespace, database }: RawEncoderO
           messages.push(encodeMarker(markerIds, change))
           continue
         }
-        const encoder = encoders.get(change.table)
+        const encoder = tables.find(change.table)
         const begun = at
         try {
           messages.push(encoder === undefined ? await encodeChange(change) : encodeRow(encoder, change))
@@ -312,14 +257,6 @@ export function rawEncoder({ registry, topic, namespace, database }: RawEncoderO
 
 function isWidening(thrown: unknown): thrown is Widening {
   return typeof thrown === 'object' && thrown !== null && 'column' in thrown && !(thrown instanceof Error)
-}
-
-function texts(...values: string[]): Buffer {
-  const out = Buffer.alloc(values.reduce((sum, text) => sum + Buffer.byteLength(text) + 5, 0))
-  return out.subarray(
-    0,
-    values.reduce((at, text) => putText(out, at, text), 0),
-  )
 }
 
 /** A text that is not one of its type; what JavaScript says of it would show the value. */

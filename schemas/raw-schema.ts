@@ -72,6 +72,12 @@ export function markerSchema(namespace: string): AvroSchema {
       { name: 'timeline', type: 'int', doc: "The source cluster's timeline." },
       { name: 'snapshotDone', type: 'boolean', doc: 'False until the first snapshot is whole.' },
       ...COMMON_FIELDS,
+      {
+        name: 'stopped',
+        type: { type: 'array', items: 'string' },
+        default: [],
+        doc: 'Tables whose changes are not followed until they are repaired, as schema.table.',
+      },
     ],
   }
 }

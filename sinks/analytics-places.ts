@@ -1,6 +1,6 @@
 /** How far the sink is in each partition: what is committed, and what the open transaction adds. */
 import type { DuckDBConnection } from '@duckdb/node-api'
-import type { Change } from '../core/change.ts'
+import { isStreamed, type Change } from '../core/change.ts'
 import type { Place, Places } from '../core/place.ts'
 import { BEGINNING, type Position } from '../core/position.ts'
 import { literal } from './analytics-layout.ts'
@@ -46,11 +46,12 @@ export async function reached(connection: DuckDBConnection): Promise<Reached> {
       const place = moving(change.partition)
       if (change.offset < place.next) return false
       place.next = change.offset + 1
-      if (change.op !== 'r' && change.op !== 'm') {
+      const streamed = isStreamed(change)
+      if (streamed) {
         if (change.position <= place.height) return false
         place.height = change.position
       }
-      if (change.op !== 'r' && change.position > place.passed) {
+      if ((streamed || change.op === 'm') && change.position > place.passed) {
         place.passed = change.position
         place.passedAt = change.committedAt
       }
@@ -89,7 +90,7 @@ export async function reached(connection: DuckDBConnection): Promise<Reached> {
 }
 
 function ends(change: Change): boolean {
-  return change.lastInTransaction || change.op === 'm' || change.op === 'r'
+  return change.lastInTransaction || !isStreamed(change)
 }
 
 /** The places as a store or a published copy holds them. */

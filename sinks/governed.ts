@@ -6,7 +6,7 @@
  * place of the pieces before names its first record: whoever goes on after a crash reads from there once more, for the
  * events alone.
  */
-import type { Change } from '../core/change.ts'
+import { isStreamed, type Change } from '../core/change.ts'
 import type { Sink } from '../core/feed.ts'
 import type { IncidentChange } from '../core/incident.ts'
 import type { Output } from '../core/message.ts'
@@ -96,16 +96,17 @@ function placeBehind({ place, events }: Partition, items: readonly IncidentChang
 /** Whether no later change of the same transaction has rows. */
 function isLastWithRows(items: readonly IncidentChange[], i: number): boolean {
   const { change } = items[i]!
+  // read outside the stream, each is a transaction of its own, although a snapshot's rows have their position in common
+  if (!isStreamed(change)) return true
   for (let next = i + 1; next < items.length; next++) {
     const later = items[next]!
     if (!sameTransaction(later.change.position, change.position)) break
     if (later.rows.length > 0) return false
     if (later.change.lastInTransaction) return true
   }
-  return change.op === 'r' || items[i + 1] !== undefined || change.lastInTransaction
+  return items[i + 1] !== undefined || change.lastInTransaction
 }
 
 function newer(height: Position, change: Change): Position {
-  const streamed = change.op === 'c' || change.op === 'u' || change.op === 'd'
-  return streamed && change.position > height ? change.position : height
+  return isStreamed(change) && change.position > height ? change.position : height
 }

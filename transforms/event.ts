@@ -2,7 +2,7 @@
  * Changes into domain events: one for each incident that a source transaction touched. Rows read outside the stream make
  * none, nor do copies of DPS reports in NOMIS, nor a report that a transaction both inserts and deletes.
  */
-import { image, type Change, type RowChange } from '../core/change.ts'
+import { image, isStreamed, type Change, type RowChange } from '../core/change.ts'
 import type { EventType, IncidentEvent } from '../core/event.ts'
 import { sameTransaction, type Lsn, type Position } from '../core/position.ts'
 import { nomisReportId } from './child.ts'
@@ -52,8 +52,8 @@ export function eventFold(): EventFold {
 
   return {
     add: (change) => {
-      if (change.op === 'r') return NONE
       if (change.op === 'm') return end()
+      if (!isStreamed(change)) return NONE
       const before = open !== null && !sameTransaction(open.first.position, change.position) ? end() : NONE
       open ??= { first: change, touched: new Map() }
       note(open.touched, change)

@@ -10,6 +10,8 @@ import { room } from './embedded-room.ts'
 import { wakers } from './embedded-wakers.ts'
 import type { Message, Output, Topic, TopicSettings, Transport } from './topic.ts'
 
+/** Of one page that is read outside a group. */
+const PAGE_BYTES = 1 << 20
 /** How often what nobody needs any more is removed. */
 const PRUNE_MS = 60_000
 
@@ -142,6 +144,14 @@ export async function embeddedTransport(options: EmbeddedOptions): Promise<Embed
       tail: async (partition, count) => {
         store.refresh(name, logs)
         return store.last(logs[partition]!, count)
+      },
+      page: async (partition, from, to) => {
+        const log = logs[partition]!
+        store.refresh(name, logs)
+        const { records } = store.page(log, from, to - from === 1 ? 1 : PAGE_BYTES)
+        const inside = records.filter(({ offset }) => offset < to)
+        await setImmediate()
+        return { records: inside, next: inside.length < records.length ? to : (records.at(-1)?.offset ?? to - 1) + 1 }
       },
       bounds: async () => {
         store.refresh(name, logs)

@@ -114,6 +114,26 @@ export async function fetchTail(
   return found
 }
 
+/** What one fetch brings of a partition's records below `to`; `next` is where to go on. */
+export async function fetchPage(
+  cluster: Cluster,
+  topic: string,
+  partition: number,
+  from: number,
+  to: number,
+  patience: Patience,
+): Promise<{ records: Received[]; next: number }> {
+  const [bounds] = await fetchBounds(cluster, topic, [partition], patience)
+  const start = Math.max(from, bounds!.low)
+  if (start >= Math.min(to, bounds!.high)) return { records: [], next: to }
+  const [fetched] = await retrying(
+    () => fetchFrom(cluster, topic, leaderOf(cluster, topic, partition), [[partition, start]], TAIL_FETCH_BYTES),
+    { ...patience, mend: () => cluster.refreshMetadata() },
+  )
+  const { records, next } = fetched ?? { records: [], next: start }
+  return { records: records.filter(({ offset }) => offset >= start && offset < to), next: Math.min(next, to) }
+}
+
 async function fetchRange(
   cluster: Cluster,
   topic: string,

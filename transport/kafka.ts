@@ -1,6 +1,6 @@
 /** Topics of Apache Kafka, for as many processes as wanted. */
 import { PipelineError } from '../core/error.ts'
-import { fetchBounds, fetchTail } from './kafka-fetch.ts'
+import { fetchBounds, fetchPage, fetchTail } from './kafka-fetch.ts'
 import { committedPlaces } from './kafka-offsets.ts'
 import { kafkaProcessor } from './kafka-processor.ts'
 import { kafkaReader } from './kafka-reader.ts'
@@ -115,6 +115,8 @@ export async function kafkaTransport(options: KafkaOptions): Promise<Transport> 
         }).feed,
       tail: (partition, count) =>
         asking(`read topic ${name}`, () => fetchTail(cluster, name, partition, count, patience())),
+      page: (partition, from, to) =>
+        asking(`read topic ${name}`, () => fetchPage(cluster, name, partition, from, to, patience())),
       bounds: () => asking(`read topic ${name}`, () => fetchBounds(cluster, name, all, patience())),
     }
   }

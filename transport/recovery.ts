@@ -1,5 +1,5 @@
 /** What capture needs to know of the raw topic before it goes on. */
-import type { Change, Marker } from '../core/change.ts'
+import { isStreamed, type Change, type Marker } from '../core/change.ts'
 import { BEGINNING } from '../core/position.ts'
 import type { Tail } from '../core/tail.ts'
 import type { RawDecoder } from '../schemas/raw-decoder.ts'
@@ -28,7 +28,7 @@ async function readTail(topic: Topic, decoder: RawDecoder, partition: number, lo
       (highest, change) => (change.streamedTo > highest ? change.streamedTo : highest),
       BEGINNING,
     )
-    const last = newest(changes.filter((change) => change.op !== 'm' && change.op !== 'r'))
+    const last = newest(changes.filter(isStreamed))
     return { height, last: last?.position === height ? last : null, marker, empty: records.length === 0 }
   }
 }

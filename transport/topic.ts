@@ -43,6 +43,15 @@ export interface Topic extends Sink<Message> {
   read(options: ReadOptions): Feed<Received>
   /** The last `count` records of a partition, oldest first; fewer when it holds fewer. */
   tail(partition: number, count: number): Promise<readonly Received[]>
+  /**
+   * The records of a partition from an offset on, in order and outside any group, until they reach about a megabyte or
+   * the offset `to` (exclusive); with where to go on. What the topic has forgotten is left out.
+   */
+  page(
+    partition: number,
+    from: number,
+    to: number,
+  ): Promise<{ readonly records: readonly Received[]; readonly next: number }>
   /** By partition: the first offset still kept, and the offset of the next record. */
   bounds(): Promise<readonly { readonly low: number; readonly high: number }[]>
 }

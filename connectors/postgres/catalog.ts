@@ -2,12 +2,15 @@
 import type pg from 'pg'
 import type { Table } from '../../core/change.ts'
 import type { Relation } from './pgoutput.ts'
+import type { CatalogShape } from './schema-change.ts'
 
 export interface Catalog {
   /** The table as captured; the same object for the same shape, from the snapshot and from the stream. */
   table(relation: Pick<Relation, 'schema' | 'name' | 'columns'>): Promise<Table>
   /** The published tables with the columns that are published. */
   published(publication: string): Promise<readonly Table[]>
+  /** What the catalog says of a table now; null when there is none of that name. */
+  shape(table: Table): Promise<CatalogShape | null>
 }
 
 const PRIMARY_KEY = `
@@ -28,6 +31,24 @@ const PUBLISHED = `
   GROUP BY 1, 2
   ORDER BY 1, 2`
 
+const SHAPE = `
+  SELECT c.oid::int8 AS oid, c.relnatts AS last, coalesce(pg_relation_filenode(c.oid), 0)::int8 AS file, c.relreplident AS identity,
+         coalesce(json_object_agg(a.attname, a.attnum) FILTER (WHERE a.attname IS NOT NULL), '{}')::text AS numbers,
+         coalesce(json_agg(a.attname) FILTER (WHERE a.atthasdef OR a.atthasmissing OR a.attidentity <> '' OR a.attgenerated <> ''), '[]')::text AS filled
+  FROM pg_class c
+  LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+  WHERE c.oid = to_regclass(format('%I.%I', $1::text, $2::text))
+  GROUP BY c.oid`
+
+interface ShapeRow {
+  readonly oid: string
+  readonly last: string
+  readonly file: string
+  readonly identity: string
+  readonly numbers: string
+  readonly filled: string
+}
+
 export function catalog(client: pg.Client): Catalog {
   const known = new Map<string, Table>()
 
@@ -44,6 +65,20 @@ export function catalog(client: pg.Client): Catalog {
 
   return {
     table,
+    shape: async (of) => {
+      const { rows } = await client.query<ShapeRow>(SHAPE, [of.schema, of.name])
+      const [row] = rows
+      if (row === undefined) return null
+      return {
+        table: of,
+        oid: Number(row.oid),
+        lastColumn: Number(row.last),
+        fileNode: Number(row.file),
+        identity: row.identity,
+        numbers: JSON.parse(row.numbers) as Record<string, number>,
+        filled: new Set(JSON.parse(row.filled) as string[]),
+      }
+    },
     published: async (publication) => {
       const { rows } = await client.query<{ schema: string; name: string; columns: string }>(PUBLISHED, [publication])
       const tables: Table[] = []

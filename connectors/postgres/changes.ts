@@ -6,7 +6,9 @@ import { tableName, type RowChange, type Table, type Tuple } from '../../core/ch
 import { PipelineError } from '../../core/error.ts'
 import { position, type Lsn, type Position } from '../../core/position.ts'
 import type { Parents } from './parents.ts'
-import { decodeFrame, type WalMessage } from './pgoutput.ts'
+import type { Transaction } from './assembler.ts'
+import type { CapturedTable } from './captured.ts'
+import { decodeFrame, type Relation, type WalMessage } from './pgoutput.ts'
 import {
   partitionFor,
   referenceBefore,
@@ -15,14 +17,20 @@ import {
   transactionParents,
   type TransactionParents,
 } from './routing.ts'
-import type { Transaction } from './transaction.ts'
 import { completed, sameColumn } from './tuples.ts'
 
 export interface ChangeOptions {
   readonly epoch: number
   readonly partitions: number
   readonly parents: Parents
+  /** A row that others reach their incident through moved to this incident: they did too, and wrote no WAL. */
+  moved?(reference: string, at: Position): void
+  /** What is known of a relation of the transaction. */
+  captured(relation: Relation): CapturedTable
 }
+
+/** What changes are made of. */
+type Rows = Pick<Transaction, 'txId' | 'commitLsn' | 'committedAt' | 'form' | 'rows'>
 
 type RowMessage = Extract<WalMessage, { tag: 'insert' | 'update' | 'delete' }>
 
@@ -38,19 +46,18 @@ interface Piece {
 type Draft = { -readonly [K in keyof RowChange<Tuple>]: RowChange<Tuple>[K] }
 
 /**
- * The Changes of a transaction in order, in runs of about `runBytes`. In each partition the last one says so. When the
- * generator has ended, the transaction's parents are in the index.
+ * The Changes of a transaction in order, in runs of about `runBytes`. In each partition the last one says so. Ordinals
+ * count every row of a published table, also of one that is left out. When the generator has ended, the transaction's
+ * parents are in the index.
  */
-export function* changesOf(
-  transaction: Transaction,
-  options: ChangeOptions,
-  runBytes: number,
-): Generator<RowChange<Tuple>[]> {
-  const { epoch, parents, partitions } = options
+export function* changesOf(transaction: Rows, options: ChangeOptions, runBytes: number): Generator<RowChange<Tuple>[]> {
+  const { epoch, parents, partitions, captured } = options
+  const { form } = transaction
   const made = transactionParents(parents)
-  for (const { frame, table } of transaction.frames()) {
-    if (routeOf(table)?.keyColumn == null) continue
-    const message = decodeFrame(frame) as RowMessage
+  for (const { frame, relation } of transaction.rows()) {
+    const { table, leftOut } = captured(relation)
+    if (leftOut || routeOf(table)?.keyColumn == null) continue
+    const message = decodeFrame(frame, form) as RowMessage
     made.note(table, message.tag === 'insert' ? null : message.before, message.tag === 'delete' ? null : message.after)
   }
   made.resolve()
@@ -59,15 +66,24 @@ export function* changesOf(
   let run: Draft[] = []
   let bytes = 0
   let ordinal = 0
-  for (const { frame, table } of transaction.frames()) {
-    const message = decodeFrame(frame) as RowMessage
-    for (const piece of pieces(table, message, made, parents, partitions)) {
+  for (const { frame, relation } of transaction.rows()) {
+    const { table, leftOut } = captured(relation)
+    const message = decodeFrame(frame, form) as RowMessage
+    if (leftOut) {
+      // a table may be stopped because its rows are not whole
+      ordinal += isWhole(message) ? pieces(table, message, made, parents, partitions).length : 1
+      continue
+    }
+    const its = pieces(table, message, made, parents, partitions)
+    for (const piece of its) {
       ordinal += 1
       const draft = change(transaction, table, piece, message.lsn, position(epoch, transaction.commitLsn, ordinal))
       const held = lastOf.get(piece.partition)
       if (held !== undefined) run.push(held)
       lastOf.set(piece.partition, draft)
     }
+    const to = parentMovedTo(table, its)
+    if (to !== null) options.moved?.(to, position(epoch, transaction.commitLsn, ordinal))
     bytes += frame.end - frame.start
     if (bytes < runBytes) continue
     yield run
@@ -82,7 +98,7 @@ export function* changesOf(
   yield run
 }
 
-function change(transaction: Transaction, table: Table, piece: Piece, lsn: Lsn, at: Position): Draft {
+function change(transaction: Rows, table: Table, piece: Piece, lsn: Lsn, at: Position): Draft {
   return {
     op: piece.op,
     table,
@@ -133,6 +149,16 @@ function pieces(
       return [piece('d', from, before, null), piece('c', to, null, after)]
     }
   }
+}
+
+/** The incident that a row which others reach theirs through moved to; null when it did not. */
+function parentMovedTo(table: Table, [from, to]: readonly Piece[]): string | null {
+  if (from === undefined || to === undefined || from.reference === to.reference) return null
+  return routeOf(table)?.keyColumn == null ? null : to.reference
+}
+
+function isWhole(message: RowMessage): boolean {
+  return message.tag === 'insert' || message.whole
 }
 
 function sameKey(table: Table, before: Tuple, after: Tuple): boolean {

@@ -1,5 +1,5 @@
 /**
- * pgoutput, protocol version 1: bytes of an XLogData body into one of a closed set of messages. Rows stay undecoded.
+ * pgoutput, protocol version 2: bytes of an XLogData body into one of a closed set of messages. Rows stay undecoded.
  * https://www.postgresql.org/docs/18/protocol-logicalrep-message-formats.html
  *
  *   'k' Int64 WAL end, Int64 clock, Int8 reply wanted
@@ -8,6 +8,9 @@
  *   'R' Int32 oid, schema\0, name\0, Int8 identity, Int16 n, n × (Int8 flags, name\0, Int32 type, Int32 modifier)
  *   'I' Int32 oid, 'N' tuple      'U' Int32 oid, ['K'|'O' tuple], 'N' tuple      'D' Int32 oid, 'K'|'O' tuple
  *   'T' Int32 n, Int8 options, n × Int32 oid      'Y' type, 'O' origin, 'M' logical message
+ *   'S' Int32 xid, Int8 first      'E'      'c' Int32 xid, Int8, Int64 commit LSN, Int64 end LSN, Int64 commit time
+ *   'A' Int32 xid, Int32 subtransaction
+ *   between 'S' and 'E' the tags R I U D T Y M are followed by Int32 xid: the subtransaction's
  *   tuple: Int16 n, n × ('n' | 'u' | 't' Int32 length, bytes)
  */
 import type { Tuple } from '../../core/change.ts'
@@ -30,8 +33,24 @@ export type WalMessage =
     }
   | { readonly tag: 'delete'; readonly oid: number; readonly lsn: Lsn; readonly before: Tuple; readonly whole: boolean }
   | { readonly tag: 'truncate'; readonly oids: readonly number[]; readonly lsn: Lsn }
-  | { readonly tag: 'message'; readonly prefix: string; readonly lsn: Lsn; readonly transactional: boolean }
-  | { readonly tag: 'type' | 'origin' }
+  | {
+      readonly tag: 'message'
+      readonly prefix: string
+      readonly content: Buffer
+      readonly lsn: Lsn
+      readonly transactional: boolean
+    }
+  | { readonly tag: 'stream-start'; readonly txId: number; readonly first: boolean }
+  | {
+      readonly tag: 'stream-commit'
+      readonly txId: number
+      readonly commitLsn: Lsn
+      readonly endLsn: Lsn
+      readonly committedAt: number
+    }
+  /** Undoes a subtransaction; the whole transaction where both ids are the same. */
+  | { readonly tag: 'stream-abort'; readonly txId: number; readonly subTxId: number }
+  | { readonly tag: 'type' | 'origin' | 'stream-stop' }
 
 export interface Relation {
   readonly oid: number
@@ -47,6 +66,18 @@ const POSTGRES_EPOCH = 946_684_800_000_000
 const XLOG_DATA = 0x77
 const KEEPALIVE = 0x6b
 
+/** kind, start LSN, WAL end and clock stand before the body, whose first byte is its tag. */
+const TAG_AT = 25
+
+/** Whether a frame lies between the start and the stop of a streamed piece, where a transaction id follows most tags. */
+export type Form = 'plain' | 'streamed'
+
+const INSERT = 0x49
+const UPDATE = 0x55
+const DELETE = 0x44
+/** Tags that a transaction id follows in a streamed piece: R I U D T Y M. */
+const WITH_ID: ReadonlySet<number> = new Set([0x52, INSERT, UPDATE, DELETE, 0x54, 0x59, 0x4d])
+
 /** A cursor over one frame: every read is checked against the frame's end. */
 interface Reader {
   readonly bytes: Buffer
@@ -55,13 +86,39 @@ interface Reader {
 }
 
 /** The message in a frame; null for a keepalive. MALFORMED_WAL when the bytes are not one. */
-export function decodeFrame(frame: Frame): WalMessage | null {
+export function decodeFrame(frame: Frame, form: Form = 'plain'): WalMessage | null {
   const reader: Reader = { bytes: frame.bytes, end: frame.end, at: frame.start }
   const kind = int8(reader)
   if (kind !== XLOG_DATA && kind !== KEEPALIVE) throw malformed(frame, 'unknown frame')
-  const message = kind === KEEPALIVE ? keepalive(reader) : xlogData(reader)
+  const message = kind === KEEPALIVE ? keepalive(reader) : xlogData(reader, form)
   if (reader.at !== frame.end) throw malformed(frame, 'bytes left over')
   return message
+}
+
+/** The relation of a row's frame, which is not looked at further; null for every other frame. */
+export function rowRelation({ bytes, start, end }: Frame, form: Form): number | null {
+  const tag = bytes[start + TAG_AT]
+  if (tag !== INSERT && tag !== UPDATE && tag !== DELETE) return null
+  const at = start + TAG_AT + (form === 'streamed' ? 5 : 1)
+  if (bytes[start] !== XLOG_DATA || at + 4 > end) return null
+  return bytes.readUInt32BE(at)
+}
+
+/** The id that follows the tag of a streamed frame: whose rollback undoes the message. */
+export function subTransaction({ bytes, start, end }: Frame): number {
+  if (start + TAG_AT + 5 > end) throw malformed({ bytes, end }, 'cut short')
+  return bytes.readUInt32BE(start + TAG_AT + 1)
+}
+
+/** What a keepalive says; null for every other frame. MALFORMED_WAL when it is not whole. */
+export function keepaliveOf(frame: Frame): { readonly end: Lsn; readonly clock: number } | null {
+  if (frame.bytes[frame.start] !== KEEPALIVE || frame.start >= frame.end) return null
+  const r: Reader = { bytes: frame.bytes, end: frame.end, at: frame.start + 1 }
+  const end = int64(r)
+  const clock = time(r)
+  int8(r)
+  if (r.at !== frame.end) throw malformed(frame, 'bytes left over')
+  return { end, clock }
 }
 
 function keepalive(r: Reader): null {
@@ -69,23 +126,24 @@ function keepalive(r: Reader): null {
   return null
 }
 
-function xlogData(r: Reader): WalMessage {
+function xlogData(r: Reader, form: Form): WalMessage {
   const lsn = int64(r)
   skip(r, 16)
-  return decodeBody(r, lsn)
+  const tag = int8(r)
+  if (form === 'streamed' && WITH_ID.has(tag)) skip(r, 4)
+  return decodeBody(r, lsn, tag)
 }
 
-function decodeBody(r: Reader, lsn: Lsn): WalMessage {
-  const tag = int8(r)
+function decodeBody(r: Reader, lsn: Lsn, tag: number): WalMessage {
   switch (tag) {
-    case 0x49: {
+    case INSERT: {
       const oid = int32(r)
       expect(r, 0x4e)
       return { tag: 'insert', oid, lsn, after: tuple(r) }
     }
-    case 0x55:
+    case UPDATE:
       return update(r, lsn)
-    case 0x44: {
+    case DELETE: {
       const oid = int32(r)
       const kind = int8(r)
       if (kind !== 0x4f && kind !== 0x4b) throw malformed(r, 'delete without an old row')
@@ -114,8 +172,7 @@ function decodeBody(r: Reader, lsn: Lsn): WalMessage {
       const transactional = int8(r) === 1
       int64(r)
       const prefix = text(r)
-      skip(r, int32(r))
-      return { tag: 'message', prefix, lsn, transactional }
+      return { tag: 'message', prefix, content: content(r), lsn, transactional }
     }
     case 0x59:
       int32(r)
@@ -126,6 +183,18 @@ function decodeBody(r: Reader, lsn: Lsn): WalMessage {
       int64(r)
       text(r)
       return { tag: 'origin' }
+    case 0x53:
+      return { tag: 'stream-start', txId: int32(r), first: int8(r) === 1 }
+    case 0x45:
+      return { tag: 'stream-stop' }
+    case 0x63: {
+      const txId = int32(r)
+      int8(r)
+      const commitLsn = int64(r)
+      return { tag: 'stream-commit', txId, commitLsn, endLsn: int64(r), committedAt: time(r) }
+    }
+    case 0x41:
+      return { tag: 'stream-abort', txId: int32(r), subTxId: int32(r) }
     default:
       throw malformed(r, 'unknown message')
   }
@@ -207,6 +276,13 @@ function text(r: Reader): string {
   return found
 }
 
+/** A copy, so that a small message does not keep the whole chunk that it came in. */
+function content(r: Reader): Buffer {
+  const length = int32(r)
+  const at = need(r, length)
+  return Buffer.from(r.bytes.subarray(at, at + length))
+}
+
 function expect(r: Reader, byte: number): void {
   if (int8(r) !== byte) throw malformed(r, 'a row without its mark')
 }
@@ -214,7 +290,7 @@ function expect(r: Reader, byte: number): void {
 function malformed(at: { readonly bytes: Buffer; readonly end: number }, what: string): PipelineError {
   return new PipelineError(
     'MALFORMED_WAL',
-    `the replication stream is not pgoutput version 1: ${what}`,
+    `the replication stream is not pgoutput version 2: ${what}`,
     'Start capture again; if it comes again, report it with the server version. Nothing was acknowledged.',
     { cause: new RangeError(`frame ends at byte ${at.end}`) },
   )

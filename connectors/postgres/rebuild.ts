@@ -10,7 +10,7 @@ export async function rebuildIndex(
   history: AsyncIterable<readonly Change[]>,
   position: Position,
 ): Promise<void> {
-  state.reset()
+  state.forgetParents()
   for await (const changes of history) {
     const entries: [string, string, string | null][] = []
     for (const change of changes) {

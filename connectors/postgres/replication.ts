@@ -23,11 +23,18 @@ export interface ReplicationOptions {
   readonly aheadBytes: number
 }
 
+export interface StreamSource {
+  readonly slot: string
+  readonly publication: string
+  /** The server's `server_version_num`. */
+  readonly serverVersion: number
+}
+
 export interface ReplicationConnection {
   /** A command of the replication protocol; its rows. Rejects with pg's own errors. */
   query(command: string): Promise<readonly Record<string, string | null>[]>
   /** Starts streaming a slot; frames come from `read` afterwards. Status goes out at least every `statusMs`. */
-  start(stream: { readonly slot: string; readonly publication: string }, from: Lsn, statusMs: number): void
+  start(stream: StreamSource, from: Lsn, statusMs: number): void
   /**
    * Waits for frames, at most `waitMs`; empty when none came. When the connection has ended it rejects: SLOT_IN_USE when
    * another process has the slot, SLOT_LOST, SOURCE_UNREACHABLE for everything that may pass.
@@ -41,6 +48,8 @@ export interface ReplicationConnection {
 }
 
 const COPY_DATA = 0x64
+/** PostgreSQL makes no message larger: a length that says so is damage, and would be waited for without end. */
+const MAX_MESSAGE_BYTES = 2 ** 30 + 1024
 const KEEPALIVE = 0x6b
 /** Microseconds between the Unix epoch and PostgreSQL's. */
 const POSTGRES_EPOCH = 946_684_800_000_000
@@ -53,6 +62,8 @@ const SILENT_STATUSES = 9
 
 interface FrameSource {
   onFrame: ((frame: Frame) => void) | null
+  /** The bytes are not messages any more: nothing after them can be read. */
+  onDamage: ((error: unknown) => void) | null
   socket: Duplex | null
 }
 
@@ -73,7 +84,14 @@ function framingConnection(source: FrameSource): new (config: object) => pg.Conn
         partialBytes += chunk.length
         if (partialBytes < needed) return
         const whole = partial.length === 1 ? chunk : Buffer.concat(partial, partialBytes)
-        const used = cut(whole, rest)
+        let used: number
+        try {
+          used = cut(whole, rest)
+        } catch (error) {
+          stream.destroy()
+          source.onDamage?.(error)
+          return
+        }
         partial = used === whole.length ? [] : [whole.subarray(used)]
         partialBytes = whole.length - used
         needed = partialBytes >= 5 ? whole.readUInt32BE(used + 1) + 1 : 5
@@ -86,7 +104,9 @@ function framingConnection(source: FrameSource): new (config: object) => pg.Conn
     let at = 0
     let other = 0
     while (at + 5 <= chunk.length) {
-      const end = at + 1 + chunk.readUInt32BE(at + 1)
+      const length = chunk.readUInt32BE(at + 1)
+      if (length < 4 || length > MAX_MESSAGE_BYTES) throw malformedMessage(length)
+      const end = at + 1 + length
       if (end > chunk.length) break
       if (chunk[at] === COPY_DATA && source.onFrame !== null) {
         if (other < at) rest.emit('data', chunk.subarray(other, at))
@@ -102,7 +122,7 @@ function framingConnection(source: FrameSource): new (config: object) => pg.Conn
 
 /** SOURCE_UNREACHABLE, or SLOT_LIMIT when the server has no walsender left. */
 export async function connectReplication({ url, aheadBytes }: ReplicationOptions): Promise<ReplicationConnection> {
-  const source: FrameSource = { onFrame: null, socket: null }
+  const source: FrameSource = { onFrame: null, onDamage: null, socket: null }
   const Connection = framingConnection(source)
   const config = new pg.Client({ connectionString: url })
   const connection = new Connection({ ssl: config.ssl })
@@ -130,6 +150,7 @@ export async function connectReplication({ url, aheadBytes }: ReplicationOptions
   let soon: NodeJS.Timeout | null = null
 
   client.on('error', fail)
+  source.onDamage = fail
   client.on('end', () => fail(new Error('the server closed the connection')))
   try {
     await client.connect()
@@ -221,15 +242,11 @@ export async function connectReplication({ url, aheadBytes }: ReplicationOptions
   }
 }
 
-/** A keepalive's WAL end, sent outside or between transactions. */
-export function keepaliveEnd({ bytes, start }: Frame): Lsn | null {
-  return bytes[start] === KEEPALIVE ? Number(bytes.readBigUInt64BE(start + 1)) : null
-}
-
 /** https://www.postgresql.org/docs/18/errcodes-appendix.html */
 const OBJECT_IN_USE = '55006'
 const NOT_IN_PREREQUISITE_STATE = '55000'
 const TOO_MANY_CONNECTIONS = '53300'
+const UNDEFINED_OBJECT = '42704'
 
 interface Reading {
   readonly url: string
@@ -239,11 +256,20 @@ interface Reading {
 }
 
 async function streamError(reading: Reading, cause: unknown): Promise<PipelineError> {
+  if (cause instanceof PipelineError) return cause
   const { url, slot } = reading
   const code = (cause as { code?: string }).code
   const said = cause instanceof Error ? cause.message : ''
   if (code === NOT_IN_PREREQUISITE_STATE || /requested WAL segment .* has already been removed/.test(said)) {
     return lost(`the server no longer has the WAL that slot ${slot} needs: ${said}`, cause)
+  }
+  if (code === UNDEFINED_OBJECT) {
+    return new PipelineError(
+      'PUBLICATION',
+      `the source cannot send what was written while the publication was missing: ${said}`,
+      'Make the publication again, then accept the gap with `incidents source adopt`, which reads everything again.',
+      { cause },
+    )
   }
   if (code === OBJECT_IN_USE || (await hasSuccessor(reading))) {
     return takenOver(`another process took slot ${slot} over`, cause)
@@ -283,6 +309,14 @@ export function takenOver(found: string, cause?: unknown): PipelineError {
   })
 }
 
+function malformedMessage(length: number): PipelineError {
+  return new PipelineError(
+    'MALFORMED_WAL',
+    `the replication connection announces a message of ${length} bytes`,
+    'Start capture again; if it comes again, look for what damages the connection. Nothing was acknowledged.',
+  )
+}
+
 export function lost(found: string, cause?: unknown): PipelineError {
   return new PipelineError(
     'SLOT_LOST',
@@ -303,7 +337,19 @@ function noneFree(cause: unknown): PipelineError | null {
   )
 }
 
-/** The command that starts pgoutput from a slot's confirmed position. */
-function startCommand({ slot, publication }: { readonly slot: string; readonly publication: string }): string {
-  return `START_REPLICATION SLOT "${slot}" LOGICAL ${lsnText(0)} (proto_version '1', publication_names '"${publication}"', messages 'true')`
+const ORIGIN_SINCE = 160_000
+
+/**
+ * The command that starts pgoutput from a slot's confirmed position. Large transactions are streamed while they run, so
+ * that the server need not keep them; where rows come from does not matter.
+ */
+function startCommand({ slot, publication, serverVersion }: StreamSource): string {
+  const options = [
+    "proto_version '2'",
+    `publication_names '"${publication}"'`,
+    "messages 'true'",
+    "streaming 'on'",
+    ...(serverVersion >= ORIGIN_SINCE ? ["origin 'any'"] : []),
+  ]
+  return `START_REPLICATION SLOT "${slot}" LOGICAL ${lsnText(0)} (${options.join(', ')})`
 }

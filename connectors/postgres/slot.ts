@@ -1,7 +1,7 @@
 /** The replication slot: made once, waited for, taken over, and never believed without proof. */
 import type pg from 'pg'
 import { PipelineError } from '../../core/error.ts'
-import { lsnOf, lsnText, parseLsn, type Lsn } from '../../core/position.ts'
+import { epochOf, lsnOf, lsnText, parseLsn, type Lsn, type Position } from '../../core/position.ts'
 import type { Tail } from '../../core/tail.ts'
 import { lost, takenOver, type ReplicationConnection } from './replication.ts'
 
@@ -73,7 +73,7 @@ export async function ensureSlot(
 ): Promise<Slot> {
   const found = await readSlot(client, name)
   if (found !== null) return { name, confirmed: parseLsn(found['confirmed'] ?? '0/0'), exported: null }
-  if (tails.some((tail) => !tail.empty)) {
+  if (!isAdopted(tails) && tails.some((tail) => !tail.empty)) {
     throw doubt(`slot ${name} does not exist although the raw topic has changes from it: changes may be missing`)
   }
   return createSlot(replication, name)
@@ -153,17 +153,39 @@ export function checkIdentity(slot: Slot, source: SourceIdentity, tails: readonl
       throw doubt(`the raw topic comes from timeline ${marker.timeline}, the source is on timeline ${source.timeline}`)
     }
   }
+  const epoch = epochOfTails(tails)
   const newest = Math.max(...markers.map((marker) => lsnOf(marker.position)))
-  if (slot.confirmed > newest) {
+  if (slot.confirmed > newest && !isAdopted(tails)) {
     throw doubt(
       `slot ${slot.name} is confirmed to ${lsnText(slot.confirmed)}, beyond the newest marker ${lsnText(newest)}`,
     )
   }
   for (const tail of tails) {
-    if (tail.height !== '' && lsnOf(tail.height) > source.flushedTo) {
+    if (isOfEpoch(tail.height, epoch) && lsnOf(tail.height) > source.flushedTo) {
       throw doubt(`the raw topic reaches ${lsnText(lsnOf(tail.height))}, the source only ${lsnText(source.flushedTo)}`)
     }
   }
+}
+
+/** The epoch that positions have now; 1 for a topic that has none. */
+export function epochOfTails(tails: readonly Tail[]): number {
+  return Math.max(1, ...tails.map(({ marker }) => (marker === null ? 1 : epochOf(marker.position))))
+}
+
+export function isOfEpoch(height: Position, epoch: number): boolean {
+  return height !== '' && epochOf(height) === epoch
+}
+
+/**
+ * Whether an operator has accepted the source as it is, and nothing has been read since: every partition's newest marker
+ * opens an epoch, at LSN 0. The slot may then be made, and everything is read.
+ */
+export function isAdopted(tails: readonly Tail[]): boolean {
+  return (
+    tails.length > 0 &&
+    tails.every(({ marker }) => marker !== null && lsnOf(marker.position) === 0) &&
+    new Set(tails.map(({ marker }) => epochOf(marker!.position))).size === 1
+  )
 }
 
 /** Never go on in doubt. */

@@ -30,7 +30,10 @@ export const SOURCE_TABLES: readonly SourceTable[] = ['dps.sql', 'nomis.sql'].fl
   readTables(script(file)),
 )
 
-const SCRIPTS = ['dps.sql', 'dps-constants.sql', 'nomis.sql', 'replication.sql']
+/** What the API's writes and the migrator keep beside them, outside the publication. */
+const MIGRATION_TABLES: readonly SourceTable[] = readTables(script('migration.sql'))
+
+const SCRIPTS = ['dps.sql', 'dps-constants.sql', 'nomis.sql', 'migration.sql', 'replication.sql']
 const OLDEST_VERSION = 150_000
 const OPERATIONS = ['insert', 'update', 'delete', 'truncate'] as const
 
@@ -47,7 +50,7 @@ export async function initSource(url: string, options: SourceOptions): Promise<S
     await client.query(`SELECT pg_advisory_xact_lock(hashtext('incidents source init'))`)
     await checkVersion(client)
     if (!(await isEmpty(client, options))) {
-      const missing = await checkSourceSchema(client, options)
+      const missing = [...(await checkSourceSchema(client, options)), ...(await checkMigrationSchema(client))]
       await client.query('ROLLBACK')
       return { applied: false, missing }
     }
@@ -62,13 +65,42 @@ export async function initSource(url: string, options: SourceOptions): Promise<S
   }
 }
 
+/** What a database lacks of the schema migration, one sentence each. SOURCE_UNREACHABLE. */
+export async function migrationSchemaLacks(url: string): Promise<string[]> {
+  const client = await connect(url)
+  try {
+    return await checkMigrationSchema(client)
+  } finally {
+    await client.end()
+  }
+}
+
 /** What the database lacks of tables, columns, types, keys, replica identity and publication: one sentence each. */
 export async function checkSourceSchema(client: pg.ClientBase, options: SourceOptions): Promise<string[]> {
-  const found = await readFoundTables(client)
+  const found = await readFoundTables(client, SOURCE_TABLES)
   return [...SOURCE_TABLES.flatMap((table) => lacks(table, found)), ...(await publicationLacks(client, options, found))]
 }
 
+/**
+ * What the database lacks of the schema migration: one sentence that says how to make it when there is nothing of it,
+ * else one a thing. Only the API's writes and the migrator need it.
+ */
+async function checkMigrationSchema(client: pg.ClientBase): Promise<string[]> {
+  const found = await readFoundTables(client, MIGRATION_TABLES)
+  if (found.size === 0) return ['Schema migration is missing; its owner can make it with schemas/source/migration.sql.']
+  return MIGRATION_TABLES.flatMap((table) => shapeLacks(table, found))
+}
+
 function lacks(table: SourceTable, found: FoundTables): string[] {
+  const sentences = shapeLacks(table, found)
+  const there = found.get(`${table.schema}.${table.name}`)
+  if (there !== undefined && there.replicaIdentity !== 'f') {
+    sentences.push(`The replica identity of ${table.schema}.${table.name} is not FULL.`)
+  }
+  return sentences
+}
+
+function shapeLacks(table: SourceTable, found: FoundTables): string[] {
   const name = `${table.schema}.${table.name}`
   const there = found.get(name)
   if (there === undefined) return [`Table ${name} is missing.`]
@@ -82,7 +114,6 @@ function lacks(table: SourceTable, found: FoundTables): string[] {
   const wanted = table.key.join(', ')
   if (key === '') sentences.push(`Table ${name} has no primary key; it must be (${wanted}).`)
   else if (key !== wanted) sentences.push(`The primary key of ${name} is (${key}); it must be (${wanted}).`)
-  if (there.replicaIdentity !== 'f') sentences.push(`The replica identity of ${name} is not FULL.`)
   return sentences
 }
 
@@ -94,7 +125,7 @@ interface FoundTable {
 }
 type FoundTables = ReadonlyMap<string, FoundTable>
 
-async function readFoundTables(client: pg.ClientBase): Promise<FoundTables> {
+async function readFoundTables(client: pg.ClientBase, tables: readonly SourceTable[]): Promise<FoundTables> {
   const { rows } = await client.query<{
     name: string
     identity: string
@@ -113,7 +144,7 @@ async function readFoundTables(client: pg.ClientBase): Promise<FoundTables> {
        JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
       WHERE c.relkind IN ('r', 'p') AND n.nspname = ANY ($1)
       GROUP BY c.oid, n.nspname`,
-    [[...new Set(SOURCE_TABLES.map((table) => table.schema))]],
+    [[...new Set(tables.map((table) => table.schema))]],
   )
   return new Map(
     rows.map(({ name, identity, columns, types, key }) => [
@@ -176,6 +207,7 @@ async function isEmpty(client: pg.ClientBase, { publication }: SourceOptions): P
                  AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = c.oid AND deptype = 'e')
                  AND relkind NOT IN ('i', 'c'))
         AND to_regnamespace('nomis') IS NULL
+        AND to_regnamespace('migration') IS NULL
         AND NOT EXISTS (SELECT FROM pg_publication WHERE pubname = $1) AS empty`,
     [publication],
   )
@@ -243,6 +275,8 @@ function canonicalType(type: string, modifier: string): string {
       return `character varying${modifier}`
     case 'timestamp':
       return `timestamp${modifier} without time zone`
+    case 'timestamptz':
+      return 'timestamp with time zone'
     case 'serial':
       return 'integer'
     default:

@@ -1,11 +1,12 @@
 /**
- * What capture keeps in the state directory: the parent index, and how far the first snapshot is. All of it can be made
- * again: the index from the raw topic, the snapshot by reading it again.
+ * What capture keeps in the state directory: the parent index, and which rows are asked for outside the stream. All of it
+ * can be made again: the index from the raw topic, the first snapshot by reading it again, a request by asking again.
  */
 import { join } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { PipelineError } from '../../core/error.ts'
 import { BEGINNING, type Position } from '../../core/position.ts'
+import { requestStore, REQUEST_SCHEMA, type RequestStore } from './request-store.ts'
 
 export interface CaptureState {
   /** Up to where the parent index is whole; '' when it has never been merged. */
@@ -16,20 +17,21 @@ export interface CaptureState {
     entries: Iterable<readonly [table: string, key: string, reference: string | null]>,
     position: Position,
   ): void
-  /** Forgets everything: the slot is new, or the index is about to be made again. */
+  /** Forgets everything: the slot is new. */
   reset(): void
-  /** Tables of the first snapshot that are read and durable. */
-  snapshotTables(): ReadonlySet<string>
-  snapshotTable(table: string): void
+  /** Forgets the index: it is about to be made again. */
+  forgetParents(): void
+  readonly requests: RequestStore
   close(): void
 }
 
-const VERSION = 1
+const VERSION = 2
 
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS parent (tab TEXT, key TEXT, reference TEXT NOT NULL, PRIMARY KEY (tab, key)) WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS snapshot (tab TEXT PRIMARY KEY) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS position (only INTEGER PRIMARY KEY CHECK (only = 1), value TEXT NOT NULL);
+  DROP TABLE IF EXISTS snapshot;
+  ${REQUEST_SCHEMA}
   PRAGMA user_version=${VERSION};
 `
 
@@ -60,9 +62,9 @@ function captureState(file: string, db: DatabaseSync): CaptureState {
   const put = db.prepare('INSERT OR REPLACE INTO parent VALUES (?, ?, ?)')
   const drop = db.prepare('DELETE FROM parent WHERE tab = ? AND key = ?')
   const setPosition = db.prepare('INSERT OR REPLACE INTO position VALUES (1, ?)')
-  const addTable = db.prepare('INSERT OR IGNORE INTO snapshot VALUES (?)')
   const found = db.prepare('SELECT value FROM position').get() as { value: string } | undefined
   let position = (found?.value ?? BEGINNING) as Position
+  const requests = requestStore(db, (work) => inTransaction(db, file, work))
 
   return {
     get position() {
@@ -77,12 +79,17 @@ function captureState(file: string, db: DatabaseSync): CaptureState {
       position = to
     },
     reset: () => {
-      inTransaction(db, file, () => db.exec('DELETE FROM parent; DELETE FROM position; DELETE FROM snapshot'))
+      inTransaction(db, file, () => {
+        db.exec('DELETE FROM parent; DELETE FROM position')
+        requests.clear()
+      })
       position = BEGINNING
     },
-    snapshotTables: () =>
-      new Set((db.prepare('SELECT tab FROM snapshot').all() as { tab: string }[]).map((row) => row.tab)),
-    snapshotTable: (table) => inTransaction(db, file, () => addTable.run(table)),
+    forgetParents: () => {
+      inTransaction(db, file, () => db.exec('DELETE FROM parent; DELETE FROM position'))
+      position = BEGINNING
+    },
+    requests,
     close: () => db.close(),
   }
 }

@@ -114,6 +114,21 @@ export function sinkContract(name: string, open: () => Promise<OpenSink>): void 
       expect(await held(row)).toBeUndefined()
     })
 
+    test('a row found to be gone outside the stream goes by its position, behind whatever the stream has brought since', async () => {
+      const [gone, changed] = [rows.dpsReport(55), rows.dpsReport(56)]
+      await write(topic.change({ partition: 2 }, gone), topic.change({ partition: 2 }, changed))
+      const found = topic.lsn()
+      const newer = rows.dpsReport(56, { status: 'CLOSED' })
+      const update = topic.change({ partition: 2, op: 'u' }, newer)
+      await write(update)
+      await write(
+        topic.change({ partition: 2, op: 'd', lsn: found, ordinal: 0 }, gone),
+        topic.change({ partition: 2, op: 'd', lsn: found, ordinal: 0 }, changed),
+      )
+      expect([await held(gone), await held(changed)]).toEqual([undefined, projected(newer)])
+      expect((await opened.sink.places([2])).get(2)!.height).toBe(update.change.position)
+    })
+
     test('the whole topic once more changes nothing, even behind newer markers and in another process', async () => {
       await write(...topic.markers())
       const before = await everything()

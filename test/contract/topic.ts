@@ -260,6 +260,26 @@ export function topicContract(name: string, open: () => Promise<OpenTransport>):
       expect(await empty.tail(0, 5)).toEqual([])
     })
 
+    test('pages give a part of a partition, each record once, outside any group', async () => {
+      const topic = await newTopic()
+      await topic.write([...numbered(50), ...numbered(2, () => 1)])
+      const read = async (from: number, to: number): Promise<number[]> => {
+        const found: number[] = []
+        for (let at = from; at < to;) {
+          const { records, next } = await topic.page(0, at, to)
+          expect(next).toBeGreaterThan(at)
+          found.push(...records.map(numberOf))
+          at = next
+        }
+        return found
+      }
+      expect(await read(0, 50)).toEqual(range(0, 50))
+      expect(await read(7, 8)).toEqual([7])
+      expect(await read(20, 45)).toEqual(range(20, 45))
+      expect(await read(48, 99)).toEqual([48, 49])
+      expect(await topic.page(1, 2, 9)).toEqual({ records: [], next: 9 })
+    })
+
     test('the bounds are the first offset kept and the next one, by partition', async () => {
       const topic = await newTopic()
       expect(await topic.bounds()).toEqual(Array(topic.partitions).fill({ low: 0, high: 0 }))

@@ -34,7 +34,7 @@ function row(lsn: number, ordinal: number, given: Given = {}): RowChange {
 }
 
 function marker(lsn: number, given: Given = {}): Marker {
-  const rest = { slot: 's', systemIdentifier: '1', timeline: 1, snapshotDone: true }
+  const rest = { slot: 's', systemIdentifier: '1', timeline: 1, snapshotDone: true, stopped: [] }
   return { ...origin(lsn, 0, given), op: 'm', ...rest }
 }
 

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import type { Change } from '../../core/change.ts'
 import { runCapture } from './capture.ts'
 
-const [url = '', name = '', stateDirectory = ''] = process.argv.slice(2)
+const [url = '', name = '', stateDirectory = '', chunkBytes] = process.argv.slice(2)
 
 async function ask(message: unknown): Promise<unknown> {
   const answered = once(process, 'message')
@@ -20,6 +20,7 @@ try {
     before: async () => ((await ask('topic')) as { topic: Change[] }).topic,
     write: async (changes) => void (await ask({ changes })),
     until: () => false,
+    ...(chunkBytes === undefined ? {} : { chunkBytes: Number(chunkBytes) }),
   })
 } catch (error) {
   process.send!({ code: (error as { code?: string }).code ?? String(error) })

@@ -17,10 +17,16 @@ export interface CaptureProcess {
 
 /** What it writes is appended to `topic`, and is durable there. */
 export function captureProcess(
-  options: { readonly url: string; readonly name: string; readonly stateDirectory: string },
+  options: {
+    readonly url: string
+    readonly name: string
+    readonly stateDirectory: string
+    readonly chunkBytes?: number
+  },
   topic: Change[],
 ): CaptureProcess {
-  const child = fork(CHILD, [options.url, options.name, options.stateDirectory], { serialization: 'advanced' })
+  const more = options.chunkBytes === undefined ? [] : [String(options.chunkBytes)]
+  const child = fork(CHILD, [options.url, options.name, options.stateDirectory, ...more], { serialization: 'advanced' })
   let code = 'none'
   let begun = (): void => {}
   const first = new Promise<void>((resolve) => (begun = resolve))

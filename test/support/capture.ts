@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { postgresFeed, type PostgresSource } from '../../connectors/postgres/feed.ts'
-import type { Change, Tuple } from '../../core/change.ts'
+import { isStreamed, type Change, type Tuple } from '../../core/change.ts'
 import { BEGINNING } from '../../core/position.ts'
 import type { Tail } from '../../core/tail.ts'
 import { rawDecoder } from '../../schemas/raw-decoder.ts'
@@ -31,6 +31,8 @@ export interface CaptureRun {
   /** False leaves a batch unacknowledged and ends the run there, as a crash would. */
   acknowledge?(items: readonly Change<Tuple>[]): boolean
   warn?(sentence: string): void
+  /** As connectors/postgres/feed.ts has it. */
+  readonly chunkBytes?: number
 }
 
 /** The ends of a topic that holds these changes in this order. */
@@ -39,7 +41,7 @@ export function tailsOf(changes: readonly Change[]): Tail[] {
     const its = changes.filter((change) => change.partition === partition)
     return {
       height: its.reduce((highest, { streamedTo }) => (streamedTo > highest ? streamedTo : highest), BEGINNING),
-      last: newest(its.filter((change) => change.op !== 'm' && change.op !== 'r')),
+      last: newest(its.filter((change) => isStreamed(change))),
       marker: newest(its.filter((change) => change.op === 'm')),
       empty: its.length === 0,
     }
@@ -69,7 +71,9 @@ export async function runCapture(run: CaptureRun): Promise<Captured> {
     history: async function* () {
       yield await topic()
     },
+    accept: (table) => encoder.accept(table),
     warn: run.warn ?? (() => {}),
+    ...(run.chunkBytes === undefined ? {} : { chunkBytes: run.chunkBytes }),
   }
   for await (const batch of postgresFeed(source, stop.signal)) {
     const messages = await encoder.encode(batch.items)

@@ -380,7 +380,7 @@ export function rowChange(table: string, parts: ChangeParts): RowChange {
 }
 
 export function marker(): Marker {
-  return { op: 'm', slot: 'incidents', systemIdentifier: '7', timeline: 1, snapshotDone: true, ...ORIGIN }
+  return { op: 'm', slot: 'incidents', systemIdentifier: '7', timeline: 1, snapshotDone: true, stopped: [], ...ORIGIN }
 }
 
 const ORIGIN = {

@@ -344,6 +344,7 @@ export function markerAt({ offset, lsn, partition = 0, snapshotDone = true }: Ma
       systemIdentifier: '7',
       timeline: 1,
       snapshotDone,
+      stopped: [],
     },
     rows: [],
     refusal: null,

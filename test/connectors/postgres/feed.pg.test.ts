@@ -269,14 +269,6 @@ describe('doubt', () => {
       message: expect.stringMatching(says),
     })
   })
-
-  test('a TRUNCATE stops it', async () => {
-    const first = await capture({ until: snapshotIsDone })
-    await database.query('TRUNCATE loose')
-    await expect(capture({ before: first.changes, until: () => false })).rejects.toMatchObject({
-      code: 'TABLE_STOPPED',
-    })
-  })
 })
 
 /** The newest row of each key, as every reader folds the topic. */

@@ -143,6 +143,10 @@ function asWeRead(message: WalMessage, relations: ReadonlyMap<number, Relation>)
       return message
     case 'type':
     case 'origin':
+    case 'stream-start':
+    case 'stream-stop':
+    case 'stream-commit':
+    case 'stream-abort':
       return { tag: message.tag }
   }
 }
@@ -194,6 +198,7 @@ function asTheyRead(message: Pgoutput.Message, { lsn }: PeekedFrame): object {
       return {
         tag: 'message',
         prefix: message.prefix,
+        content: Buffer.from(message.content),
         lsn: parseLsn(message.messageLsn!),
         transactional: message.transactional,
       }

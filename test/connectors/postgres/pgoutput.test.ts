@@ -77,8 +77,8 @@ const DECODED: Readonly<Record<string, unknown>> = {
   delete: { tag: 'delete', oid: INCIDENT, lsn: 43_035_832, before: ['1', '', 'high', null], whole: true },
   'delete-by-key': { tag: 'delete', oid: KEYED, lsn: 43_038_976, before: ['2', null], whole: false },
   truncate: { tag: 'truncate', oids: [INCIDENT, KEYED], lsn: 43_045_040 },
-  message: { tag: 'message', prefix: 'within', lsn: 43_045_824, transactional: true },
-  'message-aside': { tag: 'message', prefix: 'aside', lsn: 43_045_880, transactional: false },
+  message: { tag: 'message', prefix: 'within', content: Buffer.from('é'), lsn: 43_045_824, transactional: true },
+  'message-aside': { tag: 'message', prefix: 'aside', content: Buffer.alloc(0), lsn: 43_045_880, transactional: false },
 }
 
 /** A message with its tuples as the texts in them: nothing of the buffer it lies in. */
@@ -183,7 +183,7 @@ describe('lengths and counts that the frame cannot hold are refused', () => {
     'a truncate of 4294967295 tables': Buffer.from('54ffffffff00', 'hex'),
     'a name that ends behind the frame': Buffer.from('59000040a9616263', 'hex'),
     'a logical message of 4 GiB': Buffer.from('4d0000000000000000016100ffffffff', 'hex'),
-    'a streamed transaction (protocol 2)': Buffer.from('530000000101', 'hex'),
+    'a prepared transaction (protocol 3)': Buffer.from('620000000101', 'hex'),
   }
   test.each(Object.entries(refused))('%s', (_, body) => {
     const behind = Buffer.concat([Buffer.from([0x61]), Buffer.alloc(100)])

@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { openTransaction, type Transaction } from '../../../connectors/postgres/transaction.ts'
+import type { Relation } from '../../../connectors/postgres/pgoutput.ts'
 import type { Frame } from '../../../connectors/postgres/replication.ts'
-import type { Table } from '../../../core/change.ts'
+import { transactionPool, type OpenTransaction } from '../../../connectors/postgres/transaction.ts'
 import { PipelineError } from '../../../core/error.ts'
 
-const table = (name: string): Table => ({ schema: 'public', name, columns: [], key: [] })
-const TABLES = [table('report'), table('question'), table('response')]
+const relation = (name: string, oid: number): Relation => ({ oid, schema: 'public', name, identity: 'f', columns: [] })
+const RELATIONS = [relation('report', 1), relation('question', 2), relation('response', 3)]
 
 let directory: string
 
@@ -19,8 +19,8 @@ beforeEach(() => {
 
 afterEach(() => rmSync(directory, { recursive: true, force: true }))
 
-function open(memoryBytes: number): Transaction {
-  return openTransaction({ commitLsn: 1, committedAt: 2, txId: 3, directory, memoryBytes })
+function open(memoryBytes: number): OpenTransaction {
+  return transactionPool({ directory, memoryBytes }).open(3, 'plain')
 }
 
 /** A frame in the midst of a socket's chunk. */
@@ -33,25 +33,26 @@ function frame(size: number, fill: number): Frame {
 interface Item {
   readonly size: number
   readonly fill: number
-  readonly table: number
+  readonly relation: number
+  readonly sub?: number
 }
 
-function filled(memoryBytes: number, items: readonly Item[]): Transaction {
+function filled(memoryBytes: number, items: readonly Item[]): OpenTransaction {
   const transaction = open(memoryBytes)
-  for (const item of items) transaction.add(frame(item.size, item.fill), TABLES[item.table]!)
+  for (const item of items) transaction.add(frame(item.size, item.fill), RELATIONS[item.relation]!, item.sub ?? 0)
   return transaction
 }
 
-function contents(transaction: Transaction): Item[] {
-  return Array.from(transaction.frames(), ({ frame: { bytes, start, end }, table: its }) => {
+function contents(transaction: OpenTransaction): Item[] {
+  return Array.from(transaction.rows(), ({ frame: { bytes, start, end }, relation: its }) => {
     const fill = bytes[start]!
     expect(bytes.subarray(start, end).equals(Buffer.alloc(end - start, fill))).toBe(true)
-    return { size: end - start, fill, table: TABLES.indexOf(its) }
+    return { size: end - start, fill, relation: RELATIONS.indexOf(its) }
   })
 }
 
 const MEGABYTE = 1 << 20
-const item = (size: number, fill = 7, its = 0): Item => ({ size, fill, table: its })
+const item = (size: number, fill = 7, its = 0): Item => ({ size, fill, relation: its })
 
 describe('the rows of a transaction', () => {
   test.each<[string, number, readonly Item[]]>([
@@ -64,7 +65,6 @@ describe('the rows of a transaction', () => {
     ['of which there are none', 0, []],
   ])('%s come out as they went in, as often as asked', (_, memoryBytes, items) => {
     const transaction = filled(memoryBytes, items)
-    expect(transaction.rows).toBe(items.length)
     expect(contents(transaction)).toEqual(items)
     expect(contents(transaction)).toEqual(items)
     transaction.discard()
@@ -72,7 +72,7 @@ describe('the rows of a transaction', () => {
 
   test('come out alike whatever the bound', () => {
     const sizes = fc.oneof(fc.integer({ min: 1, max: 300 }), fc.integer({ min: 300_000, max: 1_300_000 }))
-    const items = fc.array(fc.record({ size: sizes, fill: fc.nat(255), table: fc.nat(2) }), { maxLength: 12 })
+    const items = fc.array(fc.record({ size: sizes, fill: fc.nat(255), relation: fc.nat(2) }), { maxLength: 12 })
     fc.assert(
       fc.property(items, fc.constantFrom(0, 50, 500, 400_000, 1 << 30), (all, memoryBytes) => {
         const transaction = filled(memoryBytes, all)
@@ -86,45 +86,84 @@ describe('the rows of a transaction', () => {
   test('can be read by two readers at once, and left half read', () => {
     const items = [item(700_000), item(700_000, 8, 1), item(10, 9, 2)]
     const transaction = filled(0, items)
-    const a = transaction.frames()
+    const a = transaction.rows()
     a.next()
     expect(contents(transaction)).toEqual(items)
-    expect(a.next().value!.table).toBe(TABLES[1])
+    expect(a.next().value!.relation).toBe(RELATIONS[1])
     transaction.discard()
   })
 })
 
-describe('the file of a transaction', () => {
-  /** Files of the directory that this process holds open, named or not. */
-  const held = (): string[] =>
-    readdirSync('/proc/self/fd').flatMap((fd) => {
-      try {
-        const path = readlinkSync(`/proc/self/fd/${fd}`)
-        return path.startsWith(directory) ? [path] : []
-      } catch {
-        return [] // the descriptor that listed them
-      }
-    })
+describe('several open transactions', () => {
+  const kib = (items: readonly Item[]): number => items.reduce((sum, { size }) => sum + size, 0) / 1024
 
+  test('share one bound: the one that holds most goes to the disk', () => {
+    const pool = transactionPool({ directory, memoryBytes: 100 * 1024 })
+    const [small, large] = [pool.open(1, 'streamed'), pool.open(2, 'streamed')]
+    const before = openFiles()
+    for (let i = 0; i < 90; i++) large.add(frame(1024, 1), RELATIONS[0]!, 2)
+    for (let i = 0; i < 50; i++) small.add(frame(1024, 2), RELATIONS[1]!, 1)
+    expect(openFiles() - before).toBe(1)
+    expect([kib(contents(small)), kib(contents(large))]).toEqual([50, 90])
+    large.discard()
+    expect(openFiles()).toBe(before)
+    pool.close()
+  })
+
+  test('lose the rows of a subtransaction that is undone, in memory and on disk, and no others', () => {
+    const item = fc.record({
+      size: fc.integer({ min: 1, max: 300 }),
+      fill: fc.nat(255),
+      relation: fc.nat(2),
+      sub: fc.nat(3),
+    })
+    fc.assert(
+      fc.property(fc.array(item, { maxLength: 40 }), fc.constantFrom(0, 200, 2000, 1 << 20), (items, memoryBytes) => {
+        const transaction = filled(memoryBytes, items)
+        transaction.undo(2)
+        const left = items
+          .filter(({ sub }) => sub !== 2)
+          .map(({ size, fill, relation: its }) => ({ size, fill, relation: its }))
+        expect(contents(transaction)).toEqual(left)
+        expect(new Set(transaction.relations())).toEqual(new Set(left.map(({ relation: its }) => RELATIONS[its])))
+        transaction.discard()
+      }),
+      { numRuns: 60 },
+    )
+  })
+})
+
+/** Files of the directory that this process holds open, named or not. */
+function openFiles(): number {
+  return readdirSync('/proc/self/fd').filter((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`).startsWith(directory)
+    } catch {
+      return false // the descriptor that listed them
+    }
+  }).length
+}
+
+describe('the file of a transaction', () => {
   test('is not made as long as the rows fit into memory', () => {
     const transaction = filled(1000, [item(1000)])
-    expect(held()).toEqual([])
+    expect(openFiles()).toBe(0)
     transaction.discard()
   })
 
   test('has no name, so that a crash leaves none, and is gone after discard', () => {
     const transaction = filled(0, [item(1000)])
     expect(readdirSync(directory)).toEqual([])
-    expect(held()).toHaveLength(1)
+    expect(openFiles()).toBe(1)
     transaction.discard()
-    expect(held()).toEqual([])
+    expect(openFiles()).toBe(0)
     transaction.discard()
   })
 
   test('that cannot be made stops the stream with a code', () => {
     const transaction = open(0)
     rmSync(directory, { recursive: true })
-    const add = (): void => transaction.add(frame(1, 1), TABLES[0]!)
+    const add = (): void => transaction.add(frame(1, 1), RELATIONS[0]!, 0)
     expect(add).toThrow(PipelineError)
     expect(add).toThrow(expect.objectContaining({ code: 'SINK' }))
   })
