@@ -10,11 +10,11 @@ const SESSION =
 /** Values stay PostgreSQL's text. */
 const TEXT_ONLY = { getTypeParser: () => (text: string) => text } as unknown as pg.CustomTypesConfig
 
-/** SINK when the store does not answer. */
-export async function connectStore(url: string): Promise<pg.Client> {
+/** Unqualified names are those of `schema`. SINK when the store does not answer. */
+export async function connectStore(url: string, schema: string): Promise<pg.Client> {
   const client = new pg.Client({
     connectionString: url,
-    options: SESSION,
+    options: `${SESSION} -c search_path=${schema}`,
     types: TEXT_ONLY,
     application_name: 'incidents operational',
     connectionTimeoutMillis: 10_000,
@@ -60,6 +60,13 @@ export function storeError(error: unknown, url: string): PipelineError {
       'Grant it CREATE and TEMPORARY on the database, and give it the schema prisons and its tables; then start again.',
     )
   }
+  if (code === '22012') {
+    return new PipelineError(
+      'SINK',
+      `${store} was replaced by one that was built anew`,
+      'Nothing: the sink opens the new one and reads on from its places.',
+    )
+  }
   return new PipelineError(
     'SINK',
     `${store} does not answer or refuses: ${typeof code === 'string' ? code : 'the connection ended'}`,
@@ -67,11 +74,20 @@ export function storeError(error: unknown, url: string): PipelineError {
   )
 }
 
-export function foreign(found: string): PipelineError {
+export function foreign(schema: string, found: string): PipelineError {
   return new PipelineError(
     'SINK_FOREIGN',
-    `the schema prisons of the operational store cannot be continued: ${found}`,
-    'Name another database, or drop the tables prisons.incidents_*: the sink fills them again from the raw topic.',
+    `the schema ${schema} of the operational store cannot be continued: ${found}`,
+    'Start the version that made it, name another database, or move the tables incidents_* away: the sink fills them again from the raw topic.',
+  )
+}
+
+/** What an earlier version of the pipeline made. */
+export function older(schema: string, found: string): PipelineError {
+  return new PipelineError(
+    'SINK_FOREIGN',
+    `the schema ${schema} of the operational store cannot be continued: ${found}`,
+    'Run `incidents replay --rebuild --sink operational`: it fills a new store beside this one from the raw topic, and puts it in its place.',
   )
 }
 

@@ -7,8 +7,13 @@
  */
 import { ENTITIES } from '../core/incident.ts'
 import type { Projection, Projections } from '../schemas/policy/projection.ts'
+import { amendmentStatements } from './operational-amendment.ts'
 import { fieldColumns, LINEAGE, literal, names, POSITION_TYPE, tableOf } from './operational-layout.ts'
 import type { Staged } from './operational-staging.ts'
+
+/** Taken by every writer before it writes, until its transaction ends. */
+export const BESIDE_OTHERS = 'SELECT pg_advisory_xact_lock_shared(20260, 2)'
+export const ALONE = 'SELECT pg_advisory_xact_lock(20260, 2)'
 
 /** The statements that merge what is staged, in one text. */
 export type Merge = (staged: Staged) => string
@@ -19,12 +24,13 @@ export function merge(projections: Projections, rulesVersion: number): Merge {
 
   return (staged) => {
     const exclusive = staged.deleting.size > 0 || staged.unmapped
-    const texts = [`SELECT pg_advisory_xact_lock${exclusive ? '' : '_shared'}(20260, 2)`]
+    const texts = [exclusive ? ALONE : BESIDE_OTHERS]
     for (const entity of ENTITIES) {
       if (!staged.entities.has(entity)) continue
-      const { remove, upsert, mend } = statements.get(entity)!
+      const { read, remove, upsert, mend, streamed } = statements.get(entity)!
+      if (staged.reading.has(entity)) texts.push(read)
       if (staged.deleting.has(entity)) texts.push(remove)
-      texts.push(upsert, mend)
+      texts.push(upsert, mend, streamed)
     }
     if (staged.unmapped) texts.push(refusals)
     return texts.join(';')
@@ -42,9 +48,10 @@ function entityStatements(projection: Projection, rulesVersion: number) {
     .join(', ')
   const newest = `SELECT DISTINCT ON (id) * FROM ${staged} ORDER BY id, position DESC`
   return {
+    ...amendmentStatements(projection, rulesVersion),
     remove: `
       WITH s AS (${newest})
-      INSERT INTO prisons.incidents_gone AS g (entity, id, position, "partition")
+      INSERT INTO incidents_gone AS g (entity, id, position, "partition")
       SELECT ${entity}, id, position, "partition" FROM s WHERE deleted
       ON CONFLICT (id, entity) DO UPDATE
       SET position = excluded.position, "partition" = excluded."partition", gone_at = now()
@@ -54,11 +61,11 @@ function entityStatements(projection: Projection, rulesVersion: number) {
       INSERT INTO ${table} AS t (${names(columns)}, rules_version)
       SELECT ${names(columns)}, ${rulesVersion} FROM (${newest}) s
       WHERE NOT deleted AND NOT EXISTS (
-        SELECT FROM prisons.incidents_gone g WHERE g.id = s.id AND g.entity = ${entity} AND g.position >= s.position)
+        SELECT FROM incidents_gone g WHERE g.id = s.id AND g.entity = ${entity} AND g.position >= s.position)
       ON CONFLICT (id) DO UPDATE SET ${set}, rules_version = excluded.rules_version
       WHERE t.position < excluded.position`,
     mend: `
-      DELETE FROM prisons.incidents_incomplete i USING ${staged} s
+      DELETE FROM incidents_incomplete i USING ${staged} s
       WHERE i.source_table = s.source_table AND i.source_key = s.source_key AND i.position < s.position`,
   }
 }
@@ -74,18 +81,18 @@ function unmappedStatements(projections: Projections): string {
     ORDER BY source_table, source_key, position DESC`
   return `
     WITH s AS (${latest})
-    INSERT INTO prisons.incidents_gone AS g (entity, id, position, "partition")
+    INSERT INTO incidents_gone AS g (entity, id, position, "partition")
     SELECT source_table, id, position, "partition" FROM s WHERE code IS NULL
     ON CONFLICT (id, entity) DO UPDATE
     SET position = excluded.position, "partition" = excluded."partition", gone_at = now()
     WHERE g.position < excluded.position;
-    DELETE FROM prisons.incidents_incomplete i USING staged_unmapped s
+    DELETE FROM incidents_incomplete i USING staged_unmapped s
     WHERE i.source_table = s.source_table AND i.source_key = s.source_key AND s.code IS NULL
       AND i.position < s.position;
-    INSERT INTO prisons.incidents_incomplete AS i (source_table, source_key, reference, code, position, remedy)
+    INSERT INTO incidents_incomplete AS i (source_table, source_key, reference, code, position, remedy)
     SELECT source_table, source_key, reference, code, position, remedy FROM (${latest}) s
     WHERE code IS NOT NULL AND ${known.join(' AND ')}
-      AND NOT EXISTS (SELECT FROM prisons.incidents_gone g WHERE g.id = s.id AND g.position > s.position)
+      AND NOT EXISTS (SELECT FROM incidents_gone g WHERE g.id = s.id AND g.position > s.position)
     ON CONFLICT (source_table, source_key) DO UPDATE
     SET reference = excluded.reference, code = excluded.code, position = excluded.position, remedy = excluded.remedy
     WHERE i.position < excluded.position`
@@ -96,9 +103,9 @@ function unmappedStatements(projections: Projections): string {
  * day is for what a broker may still hold back of a capture process that was replaced.
  */
 export const FORGET_OLD_DELETES = `
-  DELETE FROM prisons.incidents_gone WHERE ctid = ANY (ARRAY(
-    SELECT ctid FROM prisons.incidents_gone
+  DELETE FROM incidents_gone WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM incidents_gone
     WHERE gone_at < now() - interval '1 day'
       AND position < (SELECT CASE WHEN bool_and(snapshot_done) THEN min(marker) ELSE '' END::${POSITION_TYPE}
-                      FROM prisons.incidents_place)
+                      FROM incidents_place)
     FOR UPDATE SKIP LOCKED))`

@@ -1,6 +1,6 @@
 /** How far the store is in each partition: what is committed, and what the open transaction adds. */
 import type pg from 'pg'
-import type { Change } from '../core/change.ts'
+import { isStreamed, type Change } from '../core/change.ts'
 import type { Place, Places } from '../core/place.ts'
 import { BEGINNING, type Position } from '../core/position.ts'
 import { microsIso } from '../schemas/iso-time.ts'
@@ -13,9 +13,18 @@ interface StorePlace extends Place {
   readonly markerAt: number
   /** Whether every row of the first snapshot lies before the marker. */
   readonly snapshotDone: boolean
+  /** The tables that are no longer followed, as the marker says. */
+  readonly stopped: readonly string[]
 }
 
-const START: StorePlace = { next: 0, height: BEGINNING, marker: BEGINNING, markerAt: 0, snapshotDone: false }
+const START: StorePlace = {
+  next: 0,
+  height: BEGINNING,
+  marker: BEGINNING,
+  markerAt: 0,
+  snapshotDone: false,
+  stopped: [],
+}
 
 export interface Reached {
   /** Moves on behind this change. False when the store has it already. */
@@ -39,19 +48,22 @@ export async function reached(client: pg.Client): Promise<Reached> {
   await read()
 
   async function read(): Promise<void> {
-    const { rows } = await client.query<Record<'partition' | 'next' | 'height' | 'marker' | 'at' | 'done', string>>(
-      `SELECT "partition", next, height, marker, snapshot_done AS done,
+    const { rows } = await client.query<
+      Record<'partition' | 'next' | 'height' | 'marker' | 'at' | 'done' | 'stopped', string>
+    >(
+      `SELECT "partition", next, height, marker, snapshot_done AS done, to_jsonb(stopped)::text AS stopped,
               coalesce((extract(epoch FROM marker_committed_at) * 1000000)::bigint, 0) AS at
-       FROM prisons.incidents_place`,
+       FROM incidents_place`,
     )
     committed.clear()
-    for (const { partition, next, height, marker, at, done } of rows) {
+    for (const { partition, next, height, marker, at, done, stopped } of rows) {
       committed.set(Number(partition), {
         next: Number(next),
         height: height as Position,
         marker: marker as Position,
         markerAt: Number(at),
         snapshotDone: done === 't',
+        stopped: JSON.parse(stopped) as string[],
       })
     }
   }
@@ -89,11 +101,11 @@ export async function reached(client: pg.Client): Promise<Reached> {
 
 function behind(place: StorePlace, change: Change): StorePlace {
   const next = Math.max(place.next, change.offset + 1)
-  if (change.op === 'r') return { ...place, next }
-  if (change.op !== 'm')
+  if (isStreamed(change))
     return { ...place, next, height: change.position > place.height ? change.position : place.height }
-  if (change.position <= place.marker) return { ...place, next }
-  return { ...place, next, marker: change.position, markerAt: change.committedAt, snapshotDone: change.snapshotDone }
+  if (change.op !== 'm' || change.position <= place.marker) return { ...place, next }
+  const { position: marker, committedAt: markerAt, snapshotDone, stopped } = change
+  return { ...place, next, marker, markerAt, snapshotDone, stopped }
 }
 
 /**
@@ -102,35 +114,37 @@ function behind(place: StorePlace, change: Change): StorePlace {
  * a row must not be looked at again.
  */
 function isStored(change: Change, place: StorePlace): boolean {
-  if (change.op === 'm') return false
-  if (change.op !== 'r') return change.position <= place.height
-  return change.offset < place.next && place.snapshotDone && change.position <= place.marker
+  const { op, offset, position } = change
+  if (op === 'm') return false
+  if (isStreamed(change)) return position <= place.height
+  return offset < place.next && place.snapshotDone && position <= place.marker
 }
 
 function ends(change: Change): boolean {
-  return change.lastInTransaction || change.op === 'm' || change.op === 'r'
+  return change.lastInTransaction || !isStreamed(change)
 }
 
 function raise(places: ReadonlyMap<number, StorePlace>): string {
   const rows = [...places]
     .sort(([a], [b]) => a - b)
-    .map(([partition, { next, height, marker, markerAt, snapshotDone }]) => {
+    .map(([partition, { next, height, marker, markerAt, snapshotDone, stopped }]) => {
       const at = marker === BEGINNING ? 'NULL' : literal(`${microsIso(markerAt)}Z`)
-      return `(${partition}, ${next}, ${literal(height)}, ${literal(marker)}, ${at}, ${snapshotDone})`
+      return `(${partition}, ${next}, ${literal(height)}, ${literal(marker)}, ${at}, ${snapshotDone}, ARRAY[${stopped.map(literal).join(', ')}]::text[])`
     })
   return `
-    INSERT INTO prisons.incidents_place AS p ("partition", next, height, marker, marker_committed_at, snapshot_done)
+    INSERT INTO incidents_place AS p ("partition", next, height, marker, marker_committed_at, snapshot_done, stopped)
     VALUES ${rows.join(', ')}
     ON CONFLICT ("partition") DO UPDATE SET
       next = greatest(p.next, excluded.next), height = greatest(p.height, excluded.height),
       marker = greatest(p.marker, excluded.marker),
       marker_committed_at = CASE WHEN excluded.marker > p.marker THEN excluded.marker_committed_at
                                  ELSE p.marker_committed_at END,
-      snapshot_done = CASE WHEN excluded.marker > p.marker THEN excluded.snapshot_done ELSE p.snapshot_done END`
+      snapshot_done = CASE WHEN excluded.marker > p.marker THEN excluded.snapshot_done ELSE p.snapshot_done END,
+      stopped = CASE WHEN excluded.marker > p.marker THEN excluded.stopped ELSE p.stopped END`
 }
 
 /** Partitions that will be read count from now on: the store is not whole before each of them has its marker. */
 export function registerPartitions(partitions: readonly number[]): string {
   const rows = partitions.toSorted((a, b) => a - b).map((partition) => `(${partition})`)
-  return `INSERT INTO prisons.incidents_place ("partition") VALUES ${rows.join(', ')} ON CONFLICT DO NOTHING`
+  return `INSERT INTO incidents_place ("partition") VALUES ${rows.join(', ')} ON CONFLICT DO NOTHING`
 }

@@ -3,11 +3,12 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type pg from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
-import { keyText, tableName, image, type RowChange } from '../core/change.ts'
+import { isStreamed, keyText, tableName, image, type Op, type RowChange } from '../core/change.ts'
 import { ENTITIES, type Entity, type EntityRow, type Field, type IncidentChange } from '../core/incident.ts'
 import { microsIso } from '../schemas/iso-time.ts'
 import type { Projection, Projections } from '../schemas/policy/projection.ts'
 import { rowId } from '../transforms/identity.ts'
+import { amendment, rowsBefore, STAGED_AMENDMENT } from './operational-amendment.ts'
 import { fieldColumns, LINEAGE, names, POSITION_TYPE, type Column } from './operational-layout.ts'
 
 /** What lies in the temporary tables, or will once it is flushed, since the last `clear`. */
@@ -15,6 +16,8 @@ export interface Staged {
   readonly entities: ReadonlySet<Entity>
   /** Of which entities some rows are deletes. */
   readonly deleting: ReadonlySet<Entity>
+  /** Of which entities some rows were read outside the stream. */
+  readonly reading: ReadonlySet<Entity>
   /** Whether there are source rows without rows of theirs: refused, or deleted while they could not be mapped. */
   readonly unmapped: boolean
 }
@@ -38,6 +41,7 @@ export async function staging(client: pg.Client, projections: Projections): Prom
   await client.query(stages.map((each) => each.create).join(';'))
   const entities = new Set<Entity>()
   const deleting = new Set<Entity>()
+  const reading = new Set<Entity>()
   let anyUnmapped = false
   let lineage = lineageText()
 
@@ -46,10 +50,12 @@ export async function staging(client: pg.Client, projections: Projections): Prom
       const { change, rows, refusal, absence } = item
       if (change.op === 'm') return
       const text = lineage(change)
+      const earlier = rows.length === 0 ? rows : rowsBefore(change)
       for (const row of rows) {
         entities.add(row.entity)
         if (row.op === 'delete') deleting.add(row.entity)
-        tables.get(row.entity)!.append(row, text)
+        if (!isStreamed(change)) reading.add(row.entity)
+        tables.get(row.entity)!.append(row, change.op, text, earlier)
       }
       if (refusal === null && (change.op !== 'd' || rows.length > 0 || absence !== null)) return
       anyUnmapped = true
@@ -57,6 +63,7 @@ export async function staging(client: pg.Client, projections: Projections): Prom
     },
     entities,
     deleting,
+    reading,
     get unmapped() {
       return anyUnmapped
     },
@@ -73,6 +80,7 @@ export async function staging(client: pg.Client, projections: Projections): Prom
     clear() {
       entities.clear()
       deleting.clear()
+      reading.clear()
       anyUnmapped = false
       for (const each of stages) each.drop()
       lineage = lineageText()
@@ -127,16 +135,26 @@ function entityStage(projection: Projection) {
     ...fieldColumns(projection),
     ...LINEAGE,
     { name: 'deleted', type: 'boolean', nullable: false },
+    ...STAGED_AMENDMENT,
   ])
-  const { project } = projection
   return {
     target,
-    append(row: EntityRow, lineage: string) {
+    append(row: EntityRow, op: Op, lineage: string, earlier: readonly EntityRow[]) {
+      const values = projection.project(row.value)
       let line = ''
-      for (const value of project(row.value)) line += `${cell(value)}\t`
-      target.append(`${line}${lineage}\t${row.op === 'delete' ? 't' : 'f'}\n`)
+      for (const value of values) line += `${cell(value)}\t`
+      const amended = row.op === 'upsert' && op !== 'u' ? UNTOLD : amendmentText(projection, row, values, earlier)
+      target.append(`${line}${lineage}\t${row.op === 'delete' ? 't' : 'f'}\t${op}\t${amended}\n`)
     },
   }
+}
+
+/** Neither before nor after. */
+const UNTOLD = '\\N\t\\N'
+
+function amendmentText(...of: Parameters<typeof amendment>): string {
+  const { before, after } = amendment(...of)
+  return before === null ? UNTOLD : `${cell(before)}\t${cell(after)}`
 }
 
 /** What COPY's text format does not take as it is. https://www.postgresql.org/docs/18/sql-copy.html */

@@ -11,8 +11,8 @@ import type { IncidentChange } from '../core/incident.ts'
 import type { PlacedSink, Places } from '../core/place.ts'
 import type { Projections } from '../schemas/policy/projection.ts'
 import { connectStore, storeError } from './operational-connection.ts'
-import { prepareLayout } from './operational-layout.ts'
-import { FORGET_OLD_DELETES, merge } from './operational-merge.ts'
+import { prepareLayout, sameStore, SCHEMA } from './operational-layout.ts'
+import { BESIDE_OTHERS, FORGET_OLD_DELETES, merge } from './operational-merge.ts'
 import { reached, registerPartitions } from './operational-places.ts'
 import { staging } from './operational-staging.ts'
 
@@ -22,10 +22,12 @@ export interface OperationalOptions {
   readonly projections: Projections
   /** Which rules make the rows; each row carries it. */
   readonly rulesVersion: number
+  /** `prisons` unless given: another one is a store that is being built beside it. */
+  readonly schema?: string
 }
 
 /** After so many changes other work gets its turn. */
-const CHANGES_AT_ONCE = 1_000
+const CHANGES_BESIDE_OTHERS = 1_000
 
 const FORGET_EVERY_MS = 10 * 60_000
 
@@ -35,21 +37,27 @@ const FORGET_EVERY_MS = 10 * 60_000
  * one reads on from its places.
  */
 export async function operationalStore(options: OperationalOptions): Promise<PlacedSink<IncidentChange>> {
-  const client = await connectStore(options.url)
+  const schema = options.schema ?? SCHEMA
+  const client = await connectStore(options.url, schema)
   try {
-    await prepareLayout(client, options.projections)
-    return await openSink(client, options)
+    const generation = await prepareLayout(client, { ...options, schema })
+    return await openSink(client, options, generation)
   } catch (error) {
     await client.end().catch(() => {})
     throw storeError(error, options.url)
   }
 }
 
-async function openSink(client: pg.Client, options: OperationalOptions): Promise<PlacedSink<IncidentChange>> {
+async function openSink(
+  client: pg.Client,
+  options: OperationalOptions,
+  generation: string,
+): Promise<PlacedSink<IncidentChange>> {
   const { url, projections, rulesVersion } = options
   const staged = await staging(client, projections)
   const places = await reached(client)
   const mergeStatements = merge(projections, rulesVersion)
+  const stillOurs = sameStore(generation)
 
   /** A database transaction is open: pieces lie in it. */
   let open = false
@@ -84,18 +92,21 @@ async function openSink(client: pg.Client, options: OperationalOptions): Promise
   }
 
   async function stage(items: readonly IncidentChange[]): Promise<void> {
-    let untilPause = CHANGES_AT_ONCE
+    let untilPause = CHANGES_BESIDE_OTHERS
     for (const item of items) {
       if (places.take(item.change)) staged.add(item)
       untilPause -= 1
       if (untilPause > 0) continue
-      untilPause = CHANGES_AT_ONCE
+      untilPause = CHANGES_BESIDE_OTHERS
       await breathe()
     }
   }
 
   async function commit(): Promise<void> {
-    const texts = open ? [mergeStatements(staged), places.sql(), 'COMMIT'] : [places.sql()]
+    // one implicit transaction where none is open; a store that is swapped waits for it
+    const texts = open
+      ? [mergeStatements(staged), stillOurs, places.sql(), 'COMMIT']
+      : [BESIDE_OTHERS, stillOurs, places.sql()]
     await client.query(texts.join(';'))
     open = false
     places.commit()

@@ -214,7 +214,7 @@ test('a store of another writer, layout or contract is left alone', async () => 
   await opened()
   await database.query('UPDATE prisons.incidents_layout SET version = 0')
   await expect(opened()).rejects.toMatchObject({ code: 'SINK_FOREIGN' })
-  await database.query(`UPDATE prisons.incidents_layout SET version = 1, contract = 'another'`)
+  await database.query(`UPDATE prisons.incidents_layout SET version = 2, contract = 'another'`)
   await expect(opened()).rejects.toMatchObject({ code: 'SINK_FOREIGN' })
 })
 

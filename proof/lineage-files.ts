@@ -1,0 +1,111 @@
+/** In which file, and where in it, a row stands. */
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { DuckDBInstance, type DuckDBConnection } from '@duckdb/node-api'
+import { lsnText } from '../core/position.ts'
+import { PUBLISHED_FILE } from '../sinks/analytics-publication.ts'
+import { openStorage } from '../sinks/dpr-raw-storage.ts'
+
+export interface FileRow {
+  readonly file: string
+  /** From 0. */
+  readonly row: number
+  /** The WAL position that the row itself names; null in load files, which name none. */
+  readonly lsn: string | null
+}
+
+export interface HistoryRow {
+  /** A parquet file, or the published DuckDB file for recent changes. */
+  readonly file: string
+  /** The table in it; null in a parquet file. */
+  readonly table: string | null
+  /** From 0: the row of the parquet file, the rowid in the table. */
+  readonly row: number
+}
+
+const FILES = /^(LOAD[^/]*|\d+-\d+\.)parquet$/
+
+/** By id: the newest row of each in `incidents/<table>`, as DPR's jobs take it (dpr 1.4). */
+export async function dprRows(location: string, table: string, ids: readonly string[]): Promise<Map<string, FileRow>> {
+  const storage = openStorage(location)
+  try {
+    const folder = `raw/incidents/${table}`
+    const names = (await storage.list(folder)).filter((name) => FILES.test(name))
+    if (names.length === 0) return new Map()
+    const local = new Map<string, string>()
+    for (const name of names) local.set(await storage.localFile(`${folder}/${name}`), `${folder}/${name}`)
+    const rows = await onDuckDb(':memory:', (connection) =>
+      query(
+        connection,
+        `SELECT id, filename, file_row_number, checkpoint_col FROM (
+           SELECT id, filename, file_row_number, checkpoint_col,
+                  row_number() OVER (PARTITION BY id ORDER BY checkpoint_col DESC, _timestamp DESC) AS age
+           FROM read_parquet(${list([...local.keys()])}, filename = true, file_row_number = true, union_by_name = true)
+           WHERE id IN (${ids.map(literal).join(', ')})) WHERE age = 1`,
+      ),
+    )
+    return new Map(
+      rows.map(([id, file, row, checkpoint]) => [
+        String(id),
+        { file: `${location}/${local.get(String(file))!}`, row: Number(row), lsn: lsnOfCheckpoint(checkpoint) },
+      ]),
+    )
+  } finally {
+    await storage.close()
+  }
+}
+
+/** Its last 19 digits, in which an insert counts one more: records of the WAL begin every eight bytes. */
+function lsnOfCheckpoint(checkpoint: unknown): string | null {
+  const text = typeof checkpoint === 'string' ? checkpoint : ''
+  const number = Number(text.slice(-19))
+  return text === '' ? null : lsnText(number - (number % 8))
+}
+
+/** By `id/position`: every change of these rows, in parquet or among the recent ones of the published file. */
+export async function analyticsRows(
+  directory: string,
+  table: string,
+  ids: readonly string[],
+): Promise<Map<string, HistoryRow>> {
+  const found = new Map<string, HistoryRow>()
+  const where = `WHERE id IN (${ids.map(literal).join(', ')})`
+  const published = join(directory, PUBLISHED_FILE)
+  const folder = join(directory, 'history', table)
+  const files = (await readdir(folder).catch(() => [])).filter((name) => name.endsWith('.parquet'))
+  await onDuckDb(published, async (connection) => {
+    if (files.length > 0) {
+      const older = `SELECT id, position, filename, file_row_number
+        FROM read_parquet(${list(files.map((name) => join(folder, name)))}, filename = true, file_row_number = true)`
+      for (const [id, position, file, row] of await query(connection, `${older} ${where}`)) {
+        found.set(`${String(id)}/${String(position)}`, { file: String(file), table: null, row: Number(row) })
+      }
+    }
+    const recent = `recent_history_${table}`
+    for (const [id, position, row] of await query(connection, `SELECT id, position, rowid FROM ${recent} ${where}`)) {
+      found.set(`${String(id)}/${String(position)}`, { file: published, table: recent, row: Number(row) })
+    }
+  })
+  return found
+}
+
+async function onDuckDb<T>(path: string, work: (connection: DuckDBConnection) => Promise<T>): Promise<T> {
+  const instance = await DuckDBInstance.create(path, path === ':memory:' ? {} : { access_mode: 'READ_ONLY' })
+  try {
+    return await work(await instance.connect())
+  } finally {
+    instance.closeSync()
+  }
+}
+
+async function query(connection: DuckDBConnection, sql: string): Promise<unknown[][]> {
+  return (await connection.runAndReadAll(sql)).getRows()
+}
+
+function literal(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`
+}
+
+function list(paths: readonly string[]): string {
+  return `[${paths.map(literal).join(', ')}]`
+}

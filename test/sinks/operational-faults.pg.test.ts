@@ -1,0 +1,171 @@
+/** What the operational store does when its database is not as it should be, beside sinks whose places are. */
+import pg from 'pg'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { replayCommand } from '../../commands/replay.ts'
+import { sleep } from '../../commands/supervision.ts'
+import { CODES, type PipelineError } from '../../core/error.ts'
+import { parseLsn } from '../../core/position.ts'
+import { capture, deliver, governed, SINKS } from '../../pipeline.ts'
+import { untilPassed } from '../../proof/progress.ts'
+import { readStatus } from '../../proof/status.ts'
+import { operationalPlace } from '../../proof/stores.ts'
+import { topics } from '../../transport/topics.ts'
+import { runTransactions } from '../../workload/load.ts'
+import { testDatabase, type TestDatabase } from '../support/postgres.ts'
+import { settledPipeline, type Settled } from '../support/settled.ts'
+
+const KEY = 'a key for tests only'
+
+let settled: Settled
+let store: TestDatabase
+let seed = 100
+
+beforeAll(async () => {
+  store = await testDatabase()
+  settled = await settledPipeline({ seed: 41, reports: 5, transactions: 10, store: store.url })
+}, 120_000)
+
+afterAll(async () => {
+  await settled.close()
+  await store.drop()
+})
+
+const endSessions = () =>
+  settled.database.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+               WHERE datname = '${store.name}' AND application_name = 'incidents operational'`)
+
+async function locked(): Promise<() => Promise<unknown>> {
+  const client = new pg.Client({ connectionString: store.url })
+  await client.connect()
+  await client.query('BEGIN; LOCK TABLE prisons.incidents_report')
+  return () => client.end()
+}
+
+/** The reason that the log must give; null where nothing is wrong but time. */
+type Fault = readonly [name: string, reason: RegExp | null, breakIt: () => Promise<() => Promise<unknown>>]
+
+const FAULTS: readonly Fault[] = [
+  [
+    'full',
+    /no space is left/,
+    async () => {
+      await store.query(`
+        CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS
+          $$ BEGIN RAISE EXCEPTION 'no space' USING ERRCODE = '53100'; END $$;
+        CREATE TRIGGER full_disk BEFORE INSERT OR UPDATE ON prisons.incidents_place EXECUTE FUNCTION full_disk()`)
+      return () => store.query('DROP FUNCTION full_disk CASCADE')
+    },
+  ],
+  [
+    'read-only',
+    /takes reads only/,
+    async () => {
+      await store.query(`ALTER DATABASE ${store.name} SET default_transaction_read_only = on`)
+      await endSessions()
+      return () => settled.database.query(`ALTER DATABASE ${store.name} RESET ALL`)
+    },
+  ],
+  ['slow', null, locked],
+  [
+    'not taking connections',
+    /does not answer or refuses/,
+    async () => {
+      await settled.database.query(`ALTER DATABASE ${store.name} ALLOW_CONNECTIONS false`)
+      await endSessions()
+      return () => settled.database.query(`ALTER DATABASE ${store.name} ALLOW_CONNECTIONS true`)
+    },
+  ],
+  [
+    'of an older layout',
+    /its layout is 1/,
+    async () => {
+      await store.query('UPDATE prisons.incidents_layout SET version = 1')
+      await endSessions()
+      return () => store.query('UPDATE prisons.incidents_layout SET version = 2')
+    },
+  ],
+]
+
+/** As supervision keeps a stage that has worked before: tried again where that can help, ended with its reason else. */
+async function kept(stage: (signal: AbortSignal) => Promise<void>, told: string[], signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    const failed = await stage(signal).then(
+      () => null,
+      (error: unknown) => error as PipelineError,
+    )
+    if (failed === null || signal.aborted) return
+    told.push(`${failed.code}: ${failed.message}`)
+    if (!CODES[failed.code].retriable) return
+    await sleep(200, signal)
+  }
+}
+
+describe('a store that is', () => {
+  test.for(FAULTS)(
+    '%s holds up its own sink alone, status says how far it is behind, and nothing is missed when it is mended',
+    { timeout: 90_000 },
+    async ([, reason, breakIt]) => {
+      const { runtime, config, database } = settled
+      const told: string[] = []
+      const mend = await breakIt()
+      const stop = new AbortController()
+      const operational = (signal: AbortSignal) => deliver(runtime, 'operational', signal)
+      const others = [
+        capture(runtime, stop.signal),
+        governed(runtime, stop.signal),
+        deliver(runtime, 'dpr-raw', stop.signal),
+        deliver(runtime, 'analytics', stop.signal),
+      ]
+      let running = kept(operational, told, stop.signal)
+      const pool = new pg.Pool({ connectionString: database.url, max: 2 })
+      try {
+        await runTransactions(pool, { seed: seed++, transactions: 15 })
+        const [now] = await database.query<{ lsn: string }>('SELECT pg_current_wal_insert_lsn()::text AS lsn')
+        const passed = (sinks: readonly string[]) =>
+          Promise.race([
+            untilPassed(parseLsn(now!.lsn), {
+              ...runtime,
+              groups: sinks.map((sink) => `${config.NAMESPACE}.${sink}`),
+              signal: AbortSignal.timeout(40_000),
+            }),
+            ...others,
+          ])
+        await passed(['unify', 'dpr-raw', 'analytics'])
+        const behind = await behindOf()
+        expect(behind['operational']).toBeGreaterThan(15)
+        expect(told.join('\n')).toMatch(reason ?? /^$/)
+        await mend()
+        if (told.some((each) => each.startsWith('SINK_FOREIGN'))) {
+          await running
+          running = kept(operational, told, stop.signal)
+        }
+        await passed(['operational'])
+      } finally {
+        stop.abort()
+        await Promise.allSettled([running, ...others])
+        await pool.end()
+      }
+      const other = await testDatabase()
+      await replayCommand(config, { sink: 'operational', into: other.url }, new AbortController().signal)
+      expect(await content(store)).toEqual(await content(other))
+      await other.drop()
+    },
+  )
+})
+
+async function content({ url }: TestDatabase): Promise<unknown> {
+  const { entities } = await operationalPlace(url, KEY)
+  return [...entities].map(([entity, rows]) => [entity, [...rows].toSorted(([a], [b]) => (a < b ? -1 : 1))])
+}
+
+async function behindOf(): Promise<Record<string, number>> {
+  const { runtime, config } = settled
+  const status = await readStatus({
+    ...runtime,
+    databaseUrl: undefined,
+    slot: config.NAMESPACE,
+    deadLetters: await runtime.transport.topic(topics(config.NAMESPACE).deadLetters),
+    groups: new Map(['unify', ...SINKS].map((name) => [name, `${config.NAMESPACE}.${name}`])),
+  })
+  return Object.fromEntries(status.readers.map(({ name, behindRecords }) => [name, behindRecords]))
+}
