@@ -1,14 +1,12 @@
 /** What of the topics is not as they are made, and who may read the private one. */
-import { createRequire } from 'node:module'
-import type { Admin } from 'kafkajs'
+import kafkajs, { type Admin } from 'kafkajs'
 import type { Finding } from '../core/finding.ts'
 import { brokerError, typeOf } from './kafka-retry.ts'
 import { configOf } from './kafka-topics.ts'
 import { kafkaClient, type ClientOptions } from './kafkajs.ts'
 import type { TopicSettings } from './topic.ts'
 
-const { AclResourceTypes, AclOperationTypes, AclPermissionTypes, ConfigResourceTypes, ResourcePatternTypes } =
-  createRequire(import.meta.url)('kafkajs') as typeof import('kafkajs')
+const { AclResourceTypes, AclOperationTypes, AclPermissionTypes, ConfigResourceTypes, ResourcePatternTypes } = kafkajs
 
 export interface TopicExamination {
   /** Those that are not there yet are made by capture, and no finding. */
