@@ -5,6 +5,7 @@ import { lsnOf, lsnText } from '../core/position.ts'
 import { columnKind } from '../schemas/policy/columns.ts'
 import { rawDecoder } from '../schemas/raw-decoder.ts'
 import type { Registry } from '../schemas/registry.ts'
+import { publishedAge } from '../sinks/analytics-published.ts'
 import { readTails } from '../transport/recovery.ts'
 import type { Topic, Transport } from '../transport/topic.ts'
 
@@ -41,6 +42,8 @@ export interface Status {
   /** Columns that nobody has classified, which no output has, by table of the publication; null without a source. */
   readonly unclassified: Readonly<Record<string, readonly string[]>> | null
   readonly readers: readonly ReaderStatus[]
+  /** What analysts open: when it was made, and up to which moment of the source it is whole. Null where there is none. */
+  readonly publishedCopy: { readonly at: string; readonly wholeTo: string | null } | null
 }
 
 export interface StatusOptions {
@@ -52,6 +55,8 @@ export interface StatusOptions {
   readonly deadLetters: Topic
   /** Consumer groups by the name they are shown with. */
   readonly groups: ReadonlyMap<string, string>
+  /** Where the analytics sink publishes; nothing is said of it without. */
+  readonly analyticsDirectory?: string
 }
 
 export async function readStatus(options: StatusOptions): Promise<Status> {
@@ -79,7 +84,14 @@ export async function readStatus(options: StatusOptions): Promise<Status> {
     deadLetters: sum(letters.map(({ low, high }) => high - low)),
     unclassified: options.databaseUrl === undefined ? null : await unclassified(options.databaseUrl, options.slot),
     readers,
+    publishedCopy: options.analyticsDirectory === undefined ? null : await copyStatus(options.analyticsDirectory),
   }
+}
+
+async function copyStatus(directory: string): Promise<Status['publishedCopy']> {
+  const age = await publishedAge(directory)
+  if (age === null) return null
+  return { at: age.publishedAt.toISOString(), wholeTo: age.wholeTo?.toISOString() ?? null }
 }
 
 function behind(bounds: Awaited<ReturnType<Topic['bounds']>>, places: ReadonlyMap<number, Place>): number {

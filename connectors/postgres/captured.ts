@@ -140,13 +140,13 @@ export function capturedTables(options: CapturedOptions): CapturedTables {
 function truncated(table: Pick<Table, 'schema' | 'name'>): Verdict {
   return {
     found: `${tableName(table)} was truncated: its rows are gone from the source without a change for each`,
-    remedy: `Find out who truncated it; \`incidents repair ${tableName(table)}\` makes every place equal to the source again.`,
+    remedy: `Find out who truncated it; \`incidents repair --table ${tableName(table)}\` makes every place equal to the source again.`,
   }
 }
 
 function gone(table: string): Verdict {
   return {
     found: `${table} is gone from the source`,
-    remedy: `Find out who dropped it; when it is there again, \`incidents repair ${table}\` makes every place equal to the source.`,
+    remedy: `Find out who dropped it; when it is there again, \`incidents repair --table ${table}\` makes every place equal to the source.`,
   }
 }

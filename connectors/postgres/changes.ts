@@ -173,6 +173,6 @@ function requireWhole(table: Table, whole: boolean): void {
   throw new PipelineError(
     'REPLICA_IDENTITY',
     `${tableName(table)} sent a change without the whole row before: its replica identity is not FULL`,
-    `ALTER TABLE ${tableName(table)} REPLICA IDENTITY FULL; then read the table again with \`incidents repair\`.`,
+    `ALTER TABLE ${tableName(table)} REPLICA IDENTITY FULL; then read the table again with \`incidents repair --table ${tableName(table)}\`.`,
   )
 }

@@ -69,6 +69,6 @@ function refused(found: string, sql: string): PipelineError {
   return new PipelineError(
     'PUBLICATION',
     `${found}: its changes are not sent any more`,
-    `${sql} -- then incidents repair`,
+    `${sql} -- then incidents repair --all`,
   )
 }

@@ -69,7 +69,7 @@ export function sameTable(a: Table, b: Table): boolean {
 
 /** The remedy where the topic's schemas cannot take the table as it is. */
 export function contractRemedy(table: Table): string {
-  return `Undo the change of ${quoted(table)}, then run \`incidents repair\`; or capture the new shape under another NAMESPACE.`
+  return `Undo the change of ${quoted(table)}, then run \`incidents repair --table ${tableName(table)}\`; or capture the new shape under another NAMESPACE.`
 }
 
 /** A new column is NULL in every row there was, unless something filled it, or it is an old one under a new name. */
@@ -109,17 +109,17 @@ function stop(found: string, remedy: string): Meaning {
 }
 
 function identityRemedy(table: Table): string {
-  return `ALTER TABLE ${quoted(table)} REPLICA IDENTITY FULL; -- then run incidents repair`
+  return `ALTER TABLE ${quoted(table)} REPLICA IDENTITY FULL; -- then incidents repair --table ${tableName(table)}`
 }
 
 function renameRemedy(table: Table, before: string): string {
-  return `ALTER TABLE ${quoted(table)} RENAME TO "${before.slice(before.indexOf('.') + 1)}"; -- then run incidents repair`
+  return `ALTER TABLE ${quoted(table)} RENAME TO "${before.slice(before.indexOf('.') + 1)}"; -- then incidents repair --table ${before}`
 }
 
 function keyRemedy(before: Table): string {
-  return `Make (${before.key.join(', ')}) the primary key of ${quoted(before)} again, then run \`incidents repair\`; or capture the new key under another NAMESPACE.`
+  return `Make (${before.key.join(', ')}) the primary key of ${quoted(before)} again, then run \`incidents repair --table ${tableName(before)}\`; or capture the new key under another NAMESPACE.`
 }
 
 function columnRemedy(table: Table, column: string): string {
-  return `Give ${quoted(table)} its column ${column} back, then run \`incidents repair\`.`
+  return `Give ${quoted(table)} its column ${column} back, then run \`incidents repair --table ${tableName(table)}\`.`
 }

@@ -114,7 +114,7 @@ export function openStops(
 function again(table: string): Verdict {
   return {
     found: `${table} was stopped before the state directory was lost`,
-    remedy: `\`incidents repair\` reads ${table} again.`,
+    remedy: `\`incidents repair --table ${table}\` reads it again.`,
   }
 }
 
