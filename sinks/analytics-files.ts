@@ -84,7 +84,8 @@ export async function deleteUnlistedFiles(
   }
 }
 
-async function writeAside(connection: DuckDBConnection, query: string, path: string): Promise<void> {
+/** Writes a query's rows as `<path>.next`. */
+export async function writeAside(connection: DuckDBConnection, query: string, path: string): Promise<void> {
   mkdirSync(dirname(path), { recursive: true })
   try {
     await connection.run(`COPY (${query}) TO ${literal(`${path}.next`)} ${PARQUET}`)
@@ -94,7 +95,8 @@ async function writeAside(connection: DuckDBConnection, query: string, path: str
   }
 }
 
-async function takeName(path: string): Promise<void> {
+/** Gives a file that {@link writeAside} made its name, durably. */
+export async function takeName(path: string): Promise<void> {
   await makeDurable(`${path}.next`)
   renameSync(`${path}.next`, path)
   await makeDurable(dirname(path))

@@ -119,7 +119,8 @@ async function makeTables(connection: DuckDBConnection, projections: Projections
     COMMIT`)
 }
 
-function definitions(columns: readonly Column[]): string {
+/** Columns as CREATE TABLE has them. */
+export function definitions(columns: readonly Column[]): string {
   return columns.map(({ name, type }) => `"${name}" ${type}`).join(', ')
 }
 

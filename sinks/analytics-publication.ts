@@ -11,6 +11,7 @@ import type { Projection, Projections } from '../schemas/policy/projection.ts'
 import { makeDurable } from './analytics-durable.ts'
 import { latestOf, listedFiles, recentHistory } from './analytics-latest.ts'
 import { historyColumns, LAYOUT, literal, names, rowColumns } from './analytics-layout.ts'
+import { publishReports } from './analytics-reports.ts'
 
 export const PUBLISHED_FILE = 'incidents.duckdb'
 
@@ -27,6 +28,7 @@ export async function publishCopy(
   await connection.run(`ATTACH ${literal(next)} AS publication (RECOVERY_MODE NO_WAL_WRITES)`)
   try {
     await connection.run('USE publication; BEGIN')
+    await publishReports(connection, directory, projections)
     for (const entity of ENTITIES) await copyEntity(connection, directory, projections[entity])
     await connection.run(describe(projections))
     await connection.run('COMMIT; CHECKPOINT publication; USE store; DETACH publication')

@@ -1,4 +1,5 @@
 /** Reading the published copy: what a proof compares, from any process, while the sink writes. */
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { DuckDBInstance, type DuckDBConnection, type DuckDBValue } from '@duckdb/node-api'
 import type { Entity, Field } from '../core/incident.ts'
@@ -41,6 +42,34 @@ export async function publishedCopy(directory: string, projections: Projections)
         connection.closeSync()
         instance.closeSync()
       },
+    }
+  } catch (error) {
+    throw sinkError(error, directory)
+  }
+}
+
+export interface PublishedAge {
+  /** When the copy was made. */
+  readonly publishedAt: Date
+  /** Up to which moment of the source it is whole; null before the first change or marker. */
+  readonly wholeTo: Date | null
+}
+
+/** How old the published copy is, from any process; null where nothing is published. SINK when it cannot be read. */
+export async function publishedAge(directory: string): Promise<PublishedAge | null> {
+  const path = join(directory, PUBLISHED_FILE)
+  if (!existsSync(path)) return null
+  try {
+    const instance = await DuckDBInstance.create(path, { access_mode: 'READ_ONLY', memory_limit: '64MB', threads: '1' })
+    const connection = await instance.connect()
+    try {
+      const rows = await connection.runAndReadAll(`
+        SELECT epoch_ms(published_at), (SELECT epoch_ms(min(passed_at)) FROM place WHERE passed <> '') FROM publication`)
+      const [published, whole] = rows.getRows()[0] as [bigint, bigint | null]
+      return { publishedAt: new Date(Number(published)), wholeTo: whole === null ? null : new Date(Number(whole)) }
+    } finally {
+      connection.closeSync()
+      instance.closeSync()
     }
   } catch (error) {
     throw sinkError(error, directory)

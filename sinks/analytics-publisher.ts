@@ -3,6 +3,7 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import { ENTITIES, type Entity } from '../core/incident.ts'
 import type { Projections } from '../schemas/policy/projection.ts'
 import { sinkError } from './analytics-database.ts'
+import { mergeFiles } from './analytics-compaction.ts'
 import { dropReplacedFiles, moveToFiles } from './analytics-files.ts'
 import { publishCopy } from './analytics-publication.ts'
 
@@ -20,6 +21,7 @@ export interface PublisherOptions {
   readonly projections: Projections
   readonly publish: { readonly intervalMs: number }
   readonly recentChanges: number
+  readonly onPublished?: (copy: Published) => void
 }
 
 export interface Publisher {
@@ -51,6 +53,7 @@ export function publisher(connection: DuckDBConnection, options: PublisherOption
       await dropReplacedFiles(connection, directory)
       const bytes = await publishCopy(connection, directory, projections)
       newest = { at: Date.now(), tookMs: performance.now() - began, bytes, count: newest.count + 1 }
+      options.onPublished?.(newest)
     } catch (error) {
       stale = true
       await connection.run('ROLLBACK').catch(() => {})
@@ -71,6 +74,7 @@ export function publisher(connection: DuckDBConnection, options: PublisherOption
     if (Number(changes) < Math.max(options.recentChanges, Number(rows) / 8)) return
     await moveToFiles(connection, directory, projections[entity])
     inStore.set(entity, 0)
+    while (await mergeFiles(connection, directory, projections[entity]));
   }
 
   function publish(): Promise<void> {

@@ -29,6 +29,8 @@ export interface AnalyticsOptions {
   readonly rulesVersion: string
   /** How long after a change it is published at the latest, when nothing fails. */
   readonly publish: { readonly intervalMs: number }
+  /** Hears of each copy once analysts can open it. */
+  readonly onPublished?: (copy: Published) => void
   /** DuckDB's bound for what it holds in memory; beyond it spills into the directory. 512MB unless given. */
   readonly memoryLimit?: string
   /** How many changes of an entity stay in the store before they become a parquet file. 200,000 unless given. */
