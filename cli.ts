@@ -3,12 +3,22 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { OPTIONS, parseConfig, type Config } from './config.ts'
 import { EXIT, exitCode, PipelineError } from './core/error.ts'
-import { sourceInit } from './commands/source.ts'
+import { sourceAdopt, sourceDrop, sourceInit } from './commands/source.ts'
+import { contractsVerifyDpr } from './commands/contracts-verify-dpr.ts'
+import { contractsCheck, contractsDiff, contractsPublish } from './commands/contracts.ts'
+import { deadLettersList, deadLettersReplay, deadLettersShow, deadLettersSkip } from './commands/dead-letters.ts'
+import { runConsole } from './commands/console.ts'
 import { demo } from './commands/demo.ts'
+import { doctor } from './commands/doctor.ts'
 import { logger, metrics } from './observability.ts'
 import { SINKS, type SinkName } from './pipeline.ts'
 import { runEmbedded, runStage, runServe } from './commands/run.ts'
+import { lineageCommand } from './commands/lineage.ts'
+import { replayCommand } from './commands/replay.ts'
+import { migrateCommand, nomisStatusCommand } from './commands/migrate.ts'
 import { status } from './commands/status.ts'
+import { reconcileCommand } from './commands/reconcile.ts'
+import { repairCommand, snapshotCommand } from './commands/repair.ts'
 import { tableProgress } from './commands/progress.ts'
 
 const program = new Command('incidents')
@@ -46,6 +56,17 @@ source
   .description('apply the source schema to an empty database; on any other change nothing and list what is missing')
   .addOption(json)
   .action((options) => main((config) => sourceInit(config, options)))
+source
+  .command('adopt')
+  .description('accept a source whose history is another than the raw topic has; then everything is read again')
+  .addOption(json)
+  .action((options) => main((config) => sourceAdopt(config, options)))
+source
+  .command('drop')
+  .description('drop slot and publication')
+  .option('--yes', 'yes, lose what the slot still holds')
+  .addOption(json)
+  .action((options) => main((config) => sourceDrop(config, options)))
 
 program
   .command('capture')
@@ -73,11 +94,145 @@ program
   .action(() => main((config, signal) => runServe(environment(config), signal)))
 
 program
+  .command('console')
+  .description('the pages for those who run the pipeline and look incidents up')
+  .addOption(json)
+  .action(() => main((config, signal) => runConsole(environment(config), signal)))
+
+program
   .command('status')
   .description("every hop's place and lag")
   .option('--watch', 'again every two seconds')
   .addOption(json)
   .action((options) => main((config, signal) => status(config, options, signal)))
+
+program
+  .command('lineage')
+  .description('where each row of an incident stands in every place, and which record made it')
+  .argument('<report>', 'the id or the reference of a report')
+  .addOption(json)
+  .action((report: string, options) => main((config) => lineageCommand(config, report, options)))
+
+program
+  .command('replay')
+  .description('the raw topic once more, into a fresh place or a rebuilt one that takes the place of the live one')
+  .requiredOption('--sink <name>', `${SINKS.join(' | ')} | unified`, (name) =>
+    name === 'unified' ? name : sinkName(name),
+  )
+  .option('--into <place>', "a database's URL, a directory, or for unified a topic")
+  .option('--from <position>', 'leave out what lies before')
+  .option('--rebuild', 'fill a whole new place beside the live one, and swap; what was there stays as the previous one')
+  .addOption(json)
+  .action((options) => main((config, signal) => replayCommand(config, options, signal)))
+
+program
+  .command('snapshot')
+  .description('read tables again while rows flow; all of them unless named')
+  .argument('[table...]', 'schema.table; the schema public may be left out')
+  .option('--workers <n>', 'sessions that read side by side', count)
+  .option('--rate <n>', 'rows a second, at most', count)
+  .addOption(json)
+  .action((tables: string[], options) => main((config, signal) => snapshotCommand(config, tables, options, signal)))
+
+program
+  .command('repair')
+  .description('read rows again and delete what the source has no more, until every place is equal to it')
+  .option('--table <name...>', 'whole tables')
+  .option('--incident <reference...>', 'every row of these incidents, in both models')
+  .option('--keys <file>', 'rows of the one --table: a primary key a line, - for stdin')
+  .option('--all', 'everything')
+  .option('--dry-run', 'only say what would be read')
+  .addOption(json)
+  .action((options) => main((config, signal) => repairCommand(config, options, signal)))
+
+program
+  .command('migrate')
+  .description('every incident of NOMIS into the incident database; goes on where it was')
+  .option('--concurrency <n>', 'incidents at a time', count, 8)
+  .option('--rate <n>', 'at most so many incidents a second', count)
+  .option('--only <id>', 'one incident again, alone', count)
+  .option('--compare', 'then NOMIS against the incident database')
+  .option('--follow', 'then what changes in NOMIS, until the cut-off')
+  .addOption(json)
+  .action((options) => main((config, signal) => migrateCommand(config, options, signal)))
+
+const nomis = program.command('nomis').description('the move from NOMIS')
+nomis
+  .command('status')
+  .description('whether NOMIS’s incident screens, endpoints and tables may go, and why not')
+  .addOption(json)
+  .action((options) => main((config) => nomisStatusCommand(config, options)))
+
+program
+  .command('reconcile')
+  .description('compare every place with the source, while rows flow')
+  .option('--place <name...>', 'raw, unified, dpr-raw, operational or analytics; all of them unless given')
+  .option('--since <when>', 'only rows that changed since this position or time')
+  .option('--timeout <seconds>', 'how long places may take to pass the fence, and rows to settle', count, 120)
+  .option('--report <directory>', 'write reconcile-<lsn>.json and .html there, signed with REPORT_SIGNING_KEY')
+  .option('--verify <file>', "check a report's signature, and do nothing else")
+  .addOption(json)
+  .action((options) => main((config, signal) => reconcileCommand(config, options, signal)))
+
+program
+  .command('doctor')
+  .description(
+    'what keeps source and topics from serving the pipeline, with the SQL that mends it; exit 1 when there is any',
+  )
+  .option('--idle <seconds>', 'a transaction that is idle for longer is found', count, 60)
+  .addOption(json)
+  .action((options) => main((config) => doctor(config, options)))
+
+const contracts = program.command('contracts').description('the governed contracts')
+contracts
+  .command('check')
+  .description('whether every earlier version, in the registry and in git, goes together with what lies here; exit 6')
+  .addOption(json)
+  .action((options) => main((config) => contractsCheck(config, options)))
+contracts
+  .command('diff')
+  .description('what a changed policy or contract makes appear or vanish where, against the newest commit; exit 1')
+  .addOption(json)
+  .action((options) => main((config) => contractsDiff(config, options)))
+contracts
+  .command('publish')
+  .description('register every contract; a level is raised, never lowered')
+  .addOption(json)
+  .action((options) => main((config) => contractsPublish(config, options)))
+contracts
+  .command('verify-dpr')
+  .description("what DPR's jobs would make of each file of a raw zone")
+  .argument('<dir>', 'a folder, or s3://bucket/prefix')
+  .addOption(json)
+  .action((directory: string, options) => main(() => contractsVerifyDpr(directory, options)))
+
+const deadLetters = program.command('dead-letters').description('what could not be processed')
+deadLetters
+  .command('list')
+  .description('by code, with times and incidents')
+  .addOption(json)
+  .action((options) => main((config) => deadLettersList(config, options)))
+deadLetters
+  .command('show')
+  .description('one of them: code, position, incident, remedy and origin')
+  .argument('<id>', 'partition/offset of the refused record')
+  .addOption(json)
+  .action((id: string, options) => main((config) => deadLettersShow(config, id, options)))
+deadLetters
+  .command('replay')
+  .description('have their rows read again from the source; exit 1 when the rules still refuse one')
+  .argument('[id...]', 'all that were not skipped unless given')
+  .option('--dry-run', "only say what today's rules make of them")
+  .addOption(json)
+  .action((ids: string[], options) => main((config) => deadLettersReplay(config, ids, options)))
+deadLetters
+  .command('skip')
+  .description('give a row up, recorded with who and why; its incident stays incomplete')
+  .argument('<id>', 'partition/offset of the refused record')
+  .requiredOption('--by <who>', 'who decided it')
+  .requiredOption('--reason <why>', 'why; it names no person of the incident')
+  .addOption(json)
+  .action((id: string, options) => main((config) => deadLettersSkip(config, id, options)))
 
 try {
   await program.parseAsync()

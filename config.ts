@@ -41,6 +41,14 @@ export const OPTIONS = {
     byDefault: 'incidents',
     says: 'Prefix of topics, consumer groups and transactional ids, and the name of slot and publication.',
   },
+  UNIFIED_TOPIC: {
+    schema: z
+      .string()
+      .regex(/^[\w.-]{1,200}$/, 'expected letters, digits, dots, dashes and underscores')
+      .optional(),
+    byDefault: 'NAMESPACE.unified',
+    says: 'The governed topic of the unified entities; another one after `replay --rebuild --sink unified`.',
+  },
   STATE_DIR: {
     schema: z.string().min(1).default('.incidents'),
     byDefault: '.incidents',
@@ -76,7 +84,11 @@ export const OPTIONS = {
     secret: true,
     says: 'user:password.',
   },
-  DPR_DIR: { schema: z.string().min(1).optional(), byDefault: 'STATE_DIR/dpr', says: "Where DPR's raw zone lies." },
+  DPR_DIR: {
+    schema: z.string().min(1).optional(),
+    byDefault: 'STATE_DIR/dpr',
+    says: "Where DPR's raw zone lies: a folder, or s3://bucket/prefix.",
+  },
   ANALYTICS_DIR: {
     schema: z.string().min(1).optional(),
     byDefault: 'STATE_DIR/analytics',
@@ -91,7 +103,7 @@ export const OPTIONS = {
   PSEUDONYM_KEY: {
     schema: z.string().min(16, 'expected at least 16 characters').optional(),
     secret: true,
-    says: 'Keys the pseudonyms. Needed by run, unify and deliver.',
+    says: 'Keys the pseudonyms; written id=secret, each begins with the id, which tells keys apart. Needed by run, unify and deliver.',
   },
   UNIFY_COMMIT_MS: {
     schema: z.coerce.number().int().min(1).max(60_000).default(100),
@@ -117,8 +129,59 @@ export const OPTIONS = {
     byDefault: '20000000000',
     says: 'How large the embedded topics may grow before the source is left waiting.',
   },
-  PORT: { schema: port.default(8080), byDefault: '8080', says: 'The API, on 127.0.0.1.' },
+  HOST: {
+    schema: z.string().min(1).default('127.0.0.1'),
+    byDefault: '127.0.0.1',
+    says: 'The address that the API listens on; another than the loopback needs JWKS_URL.',
+  },
+  REPORT_SIGNING_KEY: {
+    schema: z.string().min(1).optional(),
+    says: 'File with the Ed25519 key (PEM) that signs the reports of reconcile; without it they are not signed.',
+  },
+  NOMIS_API_URL: { schema: url(['http:', 'https:']).optional(), says: "NOMIS's incident API, for migrate." },
+  NOMIS_API_TOKEN: { schema: z.string().min(1).optional(), secret: true, says: 'The bearer token for it.' },
+  API_URL: {
+    schema: url(['http:', 'https:']).optional(),
+    byDefault: 'in this process, on DATABASE_URL',
+    says: 'The API that migrate posts to and the console asks; for the console http://127.0.0.1:PORT unless set.',
+  },
+  API_TOKEN: { schema: z.string().min(1).optional(), secret: true, says: 'The bearer token for it.' },
+  PORT: { schema: port.default(8080), byDefault: '8080', says: 'The API.' },
+  JWKS_URL: {
+    schema: url(['http:', 'https:']).optional(),
+    says: "The identity provider's keys, which sign the tokens of the API's callers. Without it no token is accepted.",
+  },
+  JWT_ISSUER: {
+    schema: z.string().min(1).optional(),
+    says: 'Tokens of any other issuer are refused; of any when it is not set.',
+  },
+  JWT_AUDIENCE: {
+    schema: z.string().min(1).optional(),
+    says: 'Tokens for any other audience are refused; for any when it is not set.',
+  },
+  CONSOLE_PORT: { schema: port.default(3000), byDefault: '3000', says: "The console's pages." },
+  CONSOLE_URL: {
+    schema: url(['http:', 'https:']).optional(),
+    byDefault: 'http://localhost:CONSOLE_PORT',
+    says: 'Where people open the console; with https its cookies are secure.',
+  },
+  SESSION_SECRET: {
+    schema: z.string().min(32, 'expected at least 32 characters').optional(),
+    secret: true,
+    says: "Encrypts the console's sessions; the same for each of its processes. Needed by the console.",
+  },
+  OAUTH_AUTHORIZE_URL: {
+    schema: url(['http:', 'https:']).optional(),
+    says: 'Where people sign in to the console, by the code flow; run serves the console only when it is set.',
+  },
+  OAUTH_TOKEN_URL: { schema: url(['http:', 'https:']).optional(), says: 'Where the console gets their tokens.' },
+  OAUTH_CLIENT_ID: { schema: z.string().min(1).optional(), says: 'The console, as the identity provider knows it.' },
+  OAUTH_CLIENT_SECRET: { schema: z.string().min(1).optional(), secret: true, says: 'Its secret there.' },
   METRICS_PORT: { schema: port.default(9400), byDefault: '9400', says: 'Metrics, on 127.0.0.1; 0 for none.' },
+  NODE_ENV: {
+    schema: z.string().min(1).optional(),
+    says: 'production refuses the demo, which hands out tokens to whoever asks.',
+  },
   LOG_LEVEL: {
     schema: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent']).default('info'),
     byDefault: 'info',

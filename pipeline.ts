@@ -24,11 +24,12 @@ import { deadLetterCodec } from './schemas/dead-letter.ts'
 import { eventCodec } from './schemas/events.ts'
 import { governedCodec } from './schemas/governed.ts'
 import { projections } from './schemas/policy/projection.ts'
+import { unclassifiedWatch } from './schemas/policy/unclassified.ts'
 import { rawDecoder } from './schemas/raw-decoder.ts'
 import { rawEncoder } from './schemas/raw-encoder.ts'
 import { httpRegistry } from './schemas/registry-http.ts'
 import { localRegistry } from './schemas/registry-local.ts'
-import type { Registry } from './schemas/registry.ts'
+import type { ListedRegistry, Registry } from './schemas/registry.ts'
 import { analytics } from './sinks/analytics.ts'
 import { dprRaw, DPR_FLUSH } from './sinks/dpr-raw.ts'
 import { governedTopics } from './sinks/governed.ts'
@@ -38,7 +39,7 @@ import { embeddedTransport } from './transport/embedded.ts'
 import { kafkaTransport } from './transport/kafka.ts'
 import { readHistory, readTails } from './transport/recovery.ts'
 import type { Topic, Transport } from './transport/topic.ts'
-import { topics } from './transport/topics.ts'
+import { topics, type Topics } from './transport/topics.ts'
 
 export const SINKS = ['dpr-raw', 'operational', 'analytics'] as const
 export type SinkName = (typeof SINKS)[number]
@@ -71,9 +72,16 @@ export async function embeddedRuntime(environment: Environment): Promise<Runtime
 /** Any brokers, any registry with Confluent's API, as many processes as wanted. */
 export async function kafkaRuntime(environment: Environment): Promise<Runtime> {
   const { config } = environment
+  required(config, 'SCHEMA_REGISTRY_URL')
+  return runtime(environment, await kafkaTransport(kafkaOptions(config)), openRegistry(config))
+}
+
+/** That of SCHEMA_REGISTRY_URL, or the one in the state directory. */
+export function openRegistry(config: Config): ListedRegistry {
+  const { SCHEMA_REGISTRY_URL: url } = config
+  if (url === undefined) return localRegistry(config.STATE_DIR)
   const auth = credentials(config.SCHEMA_REGISTRY_AUTH)
-  const registry = httpRegistry({ url: required(config, 'SCHEMA_REGISTRY_URL'), ...(auth === null ? {} : { auth }) })
-  return runtime(environment, await kafkaTransport(kafkaOptions(config)), registry)
+  return httpRegistry({ url, ...(auth === null ? {} : { auth }) })
 }
 
 async function runtime(environment: Environment, transport: Transport, registry: Registry): Promise<Runtime> {
@@ -101,6 +109,7 @@ export async function capture(runtime: Runtime, signal: AbortSignal): Promise<vo
       stateDirectory: config.STATE_DIR,
       tails: () => readTails(raw, decoder, RECOVERY_LOOK),
       history: () => readHistory(raw, decoder, `${config.NAMESPACE}.index`),
+      accept: (table) => encoder.accept(table),
       warn: (sentence) => log.warn(sentence),
       ...(progress === undefined ? {} : { progress }),
     },
@@ -117,7 +126,7 @@ export async function capture(runtime: Runtime, signal: AbortSignal): Promise<vo
 /** The raw topic into the governed topics; outputs and place are committed together. */
 export async function governed(runtime: Runtime, signal: AbortSignal): Promise<void> {
   const { config, transport, registry, raw } = runtime
-  const names = topics(config.NAMESPACE)
+  const names = topicsOf(config)
   await transport.topic(names.unified)
   await transport.topic(names.events)
   await transport.topic(names.deadLetters)
@@ -151,13 +160,21 @@ export async function governed(runtime: Runtime, signal: AbortSignal): Promise<v
   }, rawDecoder(registry))
   // on Kafka the processor itself lets so much time pass between two transactions
   const ageMs = config.KAFKA_BROKERS === undefined ? config.UNIFY_COMMIT_MS : 0
-  await drain(unified(runtime, 'unify', changes, ageMs), sink)
+  const watch = unclassifiedWatch((table, columns) => tellUnclassified(runtime, table, columns))
+  const watched = map(unified(runtime, 'unify', changes, ageMs), (item) => {
+    watch(item.change)
+    return item
+  })
+  await drain(watched, sink)
 }
 
 /** The raw topic into one place. */
 export async function deliver(runtime: Runtime, name: SinkName, signal: AbortSignal): Promise<void> {
-  const { config, raw, registry } = runtime
-  const sink = await openSink(config, name)
+  const { config, raw, registry, log, metrics } = runtime
+  const sink = await openSink(config, name, {
+    warn: (sentence) => log.warn({ stage: name }, sentence),
+    published: (at) => metrics.analyticsPublished(at),
+  })
   try {
     const places = (partitions: readonly number[]) => sink.places(partitions)
     const changes = changeFeed(
@@ -170,11 +187,21 @@ export async function deliver(runtime: Runtime, name: SinkName, signal: AbortSig
   }
 }
 
-export async function openSink(config: Config, name: SinkName): Promise<PlacedSink<IncidentChange>> {
+interface SinkListeners {
+  readonly warn?: (sentence: string) => void
+  /** Analytics: when a copy was published, in milliseconds since the Unix epoch. */
+  readonly published?: (at: number) => void
+}
+
+export async function openSink(
+  config: Config,
+  name: SinkName,
+  { warn = () => {}, published = () => {} }: SinkListeners = {},
+): Promise<PlacedSink<IncidentChange>> {
   const pseudonymKey = required(config, 'PSEUDONYM_KEY')
   switch (name) {
     case 'dpr-raw':
-      return dprRaw({ directory: dprDirectory(config), projections: projections('dpr-raw', pseudonymKey) })
+      return dprRaw({ directory: dprDirectory(config), projections: projections('dpr-raw', pseudonymKey), warn })
     case 'operational':
       return operationalStore({
         url: operationalUrl(config),
@@ -187,12 +214,21 @@ export async function openSink(config: Config, name: SinkName): Promise<PlacedSi
         projections: projections('analytics', pseudonymKey),
         rulesVersion: String(RULES_VERSION),
         publish: { intervalMs: config.ANALYTICS_PUBLISH_MS },
+        onPublished: ({ at }) => published(at),
       })
   }
 }
 
+/** A folder, or `s3://bucket/prefix`. */
+/** The topics as this environment calls them. */
+export function topicsOf({ NAMESPACE, UNIFIED_TOPIC }: Config): Topics {
+  const named = topics(NAMESPACE)
+  return UNIFIED_TOPIC === undefined ? named : { ...named, unified: { ...named.unified, name: UNIFIED_TOPIC } }
+}
+
 export function dprDirectory(config: Config): string {
-  return resolve(config.DPR_DIR ?? join(config.STATE_DIR, 'dpr'))
+  const { DPR_DIR } = config
+  return DPR_DIR?.startsWith('s3://') === true ? DPR_DIR : resolve(DPR_DIR ?? join(config.STATE_DIR, 'dpr'))
 }
 
 export function analyticsDirectory(config: Config): string {
@@ -210,6 +246,17 @@ const RECOVERY_LOOK = 5_000
 const UNREAD = { next: 0, height: BEGINNING }
 
 const AHEAD_BYTES = 8 << 20
+
+/** Once for each shape of a table. */
+function tellUnclassified({ log, metrics }: Runtime, table: string, columns: readonly string[]): void {
+  metrics.unclassified(table, columns.length)
+  if (columns.length === 0) log.info({ table }, 'every column of the table is classified now')
+  else
+    log.warn(
+      { table, columns },
+      'columns that nobody has classified are withheld: add them to schemas/policy/columns.ts',
+    )
+}
 
 function readOptions({ config }: Runtime, reader: string, signal: AbortSignal) {
   return { group: `${config.NAMESPACE}.${reader}`, signal, aheadBytes: AHEAD_BYTES }
@@ -233,7 +280,8 @@ function credentials(text: string | undefined): { username: string; password: st
   return { username: text.slice(0, colon), password: text.slice(colon + 1) }
 }
 
-function kafkaOptions(config: Config): Parameters<typeof kafkaTransport>[0] {
+/** How the brokers are reached. CONFIG for a certificate authority that cannot be read. */
+export function kafkaOptions(config: Config): Parameters<typeof kafkaTransport>[0] {
   const { KAFKA_SSL_CA: ca, KAFKA_SASL_USERNAME: username, KAFKA_SASL_PASSWORD: password } = config
   return {
     brokers: required(config, 'KAFKA_BROKERS').split(','),

@@ -16,6 +16,8 @@ export interface BenchOptions {
   readonly what?: string
   readonly rows: number
   readonly runs: number
+  /** What to compare with, in the same run. */
+  readonly against?: string
 }
 
 export interface Run {

@@ -1,15 +1,26 @@
 /** `npm run bench -- NAME [--json] [--what W] [--rows N] [--runs N]` */
 import { parseArgs } from 'node:util'
-import type { BenchOptions, Result } from './result.ts'
+import { apiBench } from './api.ts'
+import { captureBench } from './capture.ts'
+import { deliverBench } from './deliver.ts'
+import { reconcileBench } from './reconcile.ts'
+import type { BenchOptions } from './result.ts'
 import { walkBench } from './walk.ts'
 
-const BENCHMARKS: Readonly<Record<string, (options: BenchOptions) => Promise<Result[]>>> = { walk: walkBench }
+const BENCHMARKS: Readonly<Record<string, (options: BenchOptions) => Promise<readonly object[]>>> = {
+  walk: walkBench,
+  api: apiBench,
+  capture: captureBench,
+  deliver: deliverBench,
+  reconcile: reconcileBench,
+}
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     json: { type: 'boolean', default: false },
     what: { type: 'string' },
+    against: { type: 'string' },
     rows: { type: 'string', default: '200000' },
     runs: { type: 'string', default: '1' },
   },
@@ -21,6 +32,7 @@ if (benchmark === undefined) {
 }
 const results = await benchmark({
   ...(values.what === undefined ? {} : { what: values.what }),
+  ...(values.against === undefined ? {} : { against: values.against }),
   rows: Number(values.rows),
   runs: Number(values.runs),
 })

@@ -19,7 +19,7 @@ import { resultOf, type BenchOptions, type Result, type Run } from './result.ts'
 import { startServices } from './services.ts'
 
 export const HOPS = ['capture', 'unify', ...SINKS] as const
-type Hop = (typeof HOPS)[number]
+export type Hop = (typeof HOPS)[number]
 
 const REPORTS = 1000
 
@@ -60,7 +60,7 @@ export async function walkBench({ what, rows, runs }: BenchOptions): Promise<Res
 }
 
 /** Runs one stage until it has passed everything committed. The clock starts when its first record shows. */
-async function hopRun(
+export async function hopRun(
   hop: Hop,
   runtime: Runtime,
   client: pg.Client,

@@ -71,7 +71,7 @@ export async function deadLettersReplay(
   })
 }
 
-interface Asked {
+export interface Asked {
   readonly table: string
   readonly rows: number
   readonly id: string
@@ -79,7 +79,7 @@ interface Asked {
 }
 
 /** One request for each table; a row whose key nobody may tell is read again with its incident. */
-async function askAgain(config: Config, rehearsed: readonly Rehearsal[]): Promise<Asked[]> {
+export async function askAgain(config: Config, rehearsed: readonly Rehearsal[]): Promise<Asked[]> {
   if (rehearsed.length === 0) return []
   const client = await connect(required(config, 'DATABASE_URL'))
   const asked: Asked[] = []

@@ -1,10 +1,13 @@
 /** `incidents demo`: a database, two models full of synthetic reports, every stage, live changes, and the proof. */
+import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import pg from 'pg'
+import { demoIdentity, type DemoIdentity } from '../api/demo-identity.ts'
 import { parseLsn } from '../core/position.ts'
 import { EXIT, PipelineError } from '../core/error.ts'
+import { REVIEW_AUDIT, VIEW_REPORTS } from '../api/roles.ts'
 import type { Config } from '../config.ts'
 import { initSource } from '../connectors/postgres/source-schema.ts'
 import { logger, metrics } from '../observability.ts'
@@ -16,6 +19,8 @@ import { topics } from '../transport/topics.ts'
 import { lockStateDirectory } from '../transport/state-directory.ts'
 import { runTransactions, seedReports } from '../workload/load.ts'
 import { freePort, startPostgres } from '../workload/postgres.ts'
+import { demoConsole } from './console.ts'
+import { serveMetrics } from './environment.ts'
 import { proofTable, walkTable } from './demo-tables.ts'
 import { stepProgress, tableProgress } from './progress.ts'
 import { embeddedStages } from './run.ts'
@@ -36,13 +41,17 @@ const MARK = 'this-is-a-demo'
 /** Exit 0 when no row differs, 1 otherwise. Without `once` it stays until it is interrupted. */
 export async function demo(given: Config, options: DemoOptions, signal: AbortSignal): Promise<number> {
   const say = (line: string): void => void process.stderr.write(`${line}\n`)
+  const identity = await demoIdentity({ production: given.NODE_ENV === 'production' })
   const directory = await emptyDirectory(given.STATE_DIR)
   const lock = await lockStateDirectory(directory)
   const stop = new AbortController()
   signal.addEventListener('abort', () => stop.abort())
   try {
     say(`Starting PostgreSQL in ${directory}`)
-    const server = await startPostgres({ directory: join(directory, 'postgres') })
+    const server = await startPostgres({
+      directory: join(directory, 'postgres'),
+      settings: ['max_slot_wal_keep_size=2GB'],
+    })
     try {
       const config = await demoConfig(given, directory, server.url)
       const database = config.DATABASE_URL!
@@ -53,15 +62,22 @@ export async function demo(given: Config, options: DemoOptions, signal: AbortSig
       await seedReports(client, { seed: options.seed, reports: options.reports })
       const log = logger(config.LOG_LEVEL)
       const runtime = await embeddedRuntime({ config, log, metrics: metrics(), progress: tableProgress() })
-      const stages = supervise(embeddedStages(runtime), log, stop.signal)
+      const secret = randomBytes(32).toString('hex')
+      const pages = demoConsole(identity, secret, given.NODE_ENV === 'production')
+      const stopMetrics = serveMetrics(runtime)
+      const stages = supervise(embeddedStages(runtime, identity, pages), log, stop.signal)
       try {
-        return await Promise.race([show(runtime, client, options, say, stop.signal), stages.then(() => EXIT.done)])
+        return await Promise.race([
+          show({ ...runtime, identity }, client, options, say, stop.signal),
+          stages.then(() => EXIT.done),
+        ])
       } catch (error) {
         if (signal.aborted) return EXIT.interrupted
         throw error
       } finally {
         stop.abort()
         await stages.catch(() => {})
+        stopMetrics()
         await runtime.transport.close()
         await client.end()
       }
@@ -74,7 +90,7 @@ export async function demo(given: Config, options: DemoOptions, signal: AbortSig
 }
 
 async function show(
-  runtime: Runtime,
+  runtime: Runtime & { identity: DemoIdentity },
   client: pg.Client,
   options: DemoOptions,
   say: (line: string) => void,
@@ -86,6 +102,7 @@ async function show(
   await settled(runtime, client, signal)
   const bar = stepProgress('live transactions', options.transactions)
   const pool = new pg.Pool({ connectionString: database, max: 2 })
+  pool.on('error', () => {}) // the server ends before it: what ended the demo is what counts
   let done = 0
   await runTransactions(pool, {
     seed: options.seed,
@@ -94,12 +111,14 @@ async function show(
     signal,
     onTransaction: () => bar(++done),
   })
+  const token = await runtime.identity.token({ username: 'DEMO_USER', roles: [VIEW_REPORTS, REVIEW_AUDIT] })
   const apiUrl = `http://127.0.0.1:${config.PORT}`
   const { hops, reference, id } = await walk({
     databaseUrl: database,
     publication: config.NAMESPACE,
     operationalUrl: operationalUrl(config),
     apiUrl,
+    token,
     raw: runtime.raw,
     registry: runtime.registry,
   })
@@ -119,7 +138,7 @@ async function show(
   const { rows } = await client.query<{ lsn: string }>('SELECT pg_current_wal_lsn()::text AS lsn')
   report(options, { hops, reference, proof, lsn: rows[0]!.lsn })
   if (options.once !== true) {
-    say(tryIt(config, apiUrl, id))
+    say(tryIt(config, { apiUrl, token, id }))
     await runTransactions(pool, {
       seed: options.seed + 1,
       transactions: Number.MAX_SAFE_INTEGER,
@@ -173,7 +192,10 @@ async function demoConfig(given: Config, directory: string, serverUrl: string): 
     STATE_DIR: directory,
     DATABASE_URL: url.href,
     PSEUDONYM_KEY: given.PSEUDONYM_KEY ?? 'demo: not a secret at all',
+    JWKS_URL: undefined, // its own identity provider is the one that it has tokens of
     PORT: given.PORT === 8080 ? await portOr(8080) : given.PORT,
+    CONSOLE_PORT: given.CONSOLE_PORT === 3000 ? await portOr(3000) : given.CONSOLE_PORT,
+    METRICS_PORT: given.METRICS_PORT === 9400 ? await portOr(9400) : given.METRICS_PORT,
     DPR_FLUSH_MS: Math.min(given.DPR_FLUSH_MS, 1_000),
     ANALYTICS_PUBLISH_MS: Math.min(given.ANALYTICS_PUBLISH_MS, 1_000),
     LOG_LEVEL: given.LOG_LEVEL === 'info' ? 'warn' : given.LOG_LEVEL,
@@ -201,11 +223,16 @@ async function emptyDirectory(stateDirectory: string): Promise<string> {
   return directory
 }
 
-function tryIt(config: Config, apiUrl: string, id: string): string {
+function tryIt(config: Config, { apiUrl, token, id }: { apiUrl: string; token: string; id: string }): string {
   return `
+The console: http://localhost:${config.CONSOLE_PORT}
+
 The pipeline keeps running under a live load; end it with Ctrl-C. To try:
-  curl '${apiUrl}/incident-reports?size=2'
-  curl '${apiUrl}/incident-reports/${id}/with-details'
+  export TOKEN=${token}
+  curl -H "Authorization: Bearer $TOKEN" '${apiUrl}/incident-reports?size=2'
+  curl -H "Authorization: Bearer $TOKEN" '${apiUrl}/incident-reports/${id}/with-details'
+  curl -H "Authorization: Bearer $TOKEN" '${apiUrl}/audit'
+  curl '${apiUrl}/auth/token?username=SOMEONE&caseloads=MDI'   # a token for one prison's reports
   ls ${join(dprDirectory(config), 'raw')}/*/*
   duckdb ${join(analyticsDirectory(config), 'incidents.duckdb')} 'SELECT type_family, count(*) FROM current_report GROUP BY ALL'
   psql '${config.DATABASE_URL}'`

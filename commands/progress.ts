@@ -42,3 +42,25 @@ export function stepProgress(what: string, total: number): (done: number) => voi
     if (done >= total) bars.stop()
   }
 }
+
+/** One bar at a time for whatever is being read. */
+export function rowProgress(): (what: string, rows: number, expected: number) => void {
+  if (!process.stderr.isTTY) return () => {}
+  const bars = new MultiBar(
+    {
+      format: '  {bar} {percentage}% {what} {value} rows, {eta_formatted} left',
+      hideCursor: true,
+      clearOnComplete: true,
+      stream: process.stderr,
+    },
+    Presets.shades_classic,
+  )
+  const open = new Map<string, SingleBar>()
+  return (what, rows, expected) => {
+    const total = Math.max(expected, rows, 1)
+    const bar = open.get(what) ?? bars.create(total, 0, { what })
+    open.set(what, bar)
+    bar.setTotal(total)
+    bar.update(rows, { what })
+  }
+}

@@ -1,9 +1,7 @@
 /** Stages as processes: one alone on Kafka, or all of them together in the embedded runtime. */
-import { createServer } from 'node:http'
 import { required, type Config } from '../config.ts'
 import { connect, disconnect } from '../connectors/postgres/session.ts'
 import { EXIT, PipelineError } from '../core/error.ts'
-import type { Logger, Metrics } from '../observability.ts'
 import {
   capture,
   deliver,
@@ -12,27 +10,31 @@ import {
   kafkaRuntime,
   operationalUrl,
   SINKS,
+  topicsOf,
   type Runtime,
   type SinkName,
 } from '../pipeline.ts'
-import { serveApi } from '../api/serve.ts'
+import type { DemoIdentity } from '../api/demo-identity.ts'
+import { serveApi, type TrustedIdentity } from '../api/serve.ts'
+import { configuredConsole, consoleStage, type ConsoleStageOptions } from './console.ts'
+import { serveMetrics, type Environment } from './environment.ts'
 import { supervise, type Stage } from './supervision.ts'
 import { lockStateDirectory } from '../transport/state-directory.ts'
 
-export interface Environment {
-  readonly config: Config
-  readonly log: Logger
-  readonly metrics: Metrics
-  readonly progress?: NonNullable<Runtime['progress']>
-}
-
-/** Every stage of the embedded runtime on an open runtime. */
-export function embeddedStages(runtime: Runtime): ReadonlyMap<string, Stage> {
+/** Every stage of the embedded runtime on an open runtime; the API trusts `identity` where there is one. */
+export function embeddedStages(
+  runtime: Runtime,
+  identity?: DemoIdentity,
+  pages: ConsoleStageOptions | null = null,
+): ReadonlyMap<string, Stage> {
   return new Map<string, Stage>([
     ['capture', (signal) => capture(runtime, signal)],
     ['unify', (signal) => governed(runtime, signal)],
     ...SINKS.map((name): [string, Stage] => [name, (signal) => deliver(runtime, name, signal)]),
-    ['serve', (signal) => serve(runtime.config, runtime.log, signal)],
+    ['serve', (signal) => serve(runtime, signal, identity)],
+    ...(pages === null
+      ? []
+      : [['console', (signal) => consoleStage(runtime, pages, signal)] satisfies [string, Stage]]),
   ])
 }
 
@@ -54,7 +56,7 @@ export async function runEmbedded(environment: Environment, signal: AbortSignal)
     const runtime = await embeddedRuntime(environment)
     const stopMetrics = serveMetrics(environment)
     try {
-      await supervise(embeddedStages(runtime), log, signal)
+      await supervise(embeddedStages(runtime, undefined, configuredConsole(config)), log, signal)
     } finally {
       stopMetrics()
       await runtime.transport.close()
@@ -113,16 +115,27 @@ export async function runServe(environment: Environment, signal: AbortSignal): P
   operationalUrl(config)
   const stopMetrics = serveMetrics(environment)
   try {
-    await supervise(new Map([['serve', (stop: AbortSignal) => serve(config, log, stop)]]), log, signal)
+    await supervise(new Map([['serve', (stop: AbortSignal) => serve(environment, stop)]]), log, signal)
   } finally {
     stopMetrics()
   }
   return EXIT.done
 }
 
-/** The API until the signal. On 127.0.0.1 alone, as long as it does not ask who is calling. */
-async function serve(config: Config, log: Logger, signal: AbortSignal): Promise<void> {
-  const server = await serveApi({ databaseUrl: operationalUrl(config), host: '127.0.0.1', port: config.PORT, log })
+/** The API until the signal. */
+async function serve({ config, log, metrics }: Environment, signal: AbortSignal, demo?: DemoIdentity): Promise<void> {
+  const identity = trusted(config, demo)
+  if (identity === undefined) log.warn('JWKS_URL is not set: the API accepts no token')
+  const server = await serveApi({
+    databaseUrl: operationalUrl(config),
+    rawTopic: topicsOf(config).raw.name,
+    sourceUrl: config.DATABASE_URL,
+    host: config.HOST,
+    port: config.PORT,
+    identity,
+    log,
+    observe: metrics.answered,
+  })
   log.info({ url: server.url }, 'the API listens')
   await new Promise<void>((resolve) => {
     if (signal.aborted) resolve()
@@ -131,15 +144,9 @@ async function serve(config: Config, log: Logger, signal: AbortSignal): Promise<
   await server.close()
 }
 
-function serveMetrics({ config, metrics, log }: Environment): () => void {
-  if (config.METRICS_PORT === 0) return () => {}
-  const server = createServer((_, response) => {
-    metrics.registry.metrics().then(
-      (text) => response.writeHead(200, { 'content-type': metrics.registry.contentType }).end(text),
-      () => response.writeHead(500).end(),
-    )
-  })
-  server.on('error', (error) => log.warn({ port: config.METRICS_PORT }, `metrics are not served: ${error.message}`))
-  server.listen(config.METRICS_PORT, '127.0.0.1')
-  return () => server.close()
+/** An identity provider that is configured goes before the demo's. */
+function trusted(config: Config, demo: DemoIdentity | undefined): TrustedIdentity | undefined {
+  const { JWKS_URL: jwksUrl, JWT_ISSUER: issuer, JWT_AUDIENCE: audience } = config
+  if (jwksUrl !== undefined) return { jwksUrl, issuer, audience }
+  return demo === undefined ? undefined : { demo }
 }

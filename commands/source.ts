@@ -1,7 +1,16 @@
 /** `incidents source …` */
 import { required, type Config } from '../config.ts'
+import { adoptionMarkers, dropPublication, dropSlot } from '../connectors/postgres/adopt.ts'
+import { connect, disconnect } from '../connectors/postgres/session.ts'
 import { initSource } from '../connectors/postgres/source-schema.ts'
-import { EXIT } from '../core/error.ts'
+import { EXIT, PipelineError } from '../core/error.ts'
+import { epochOf } from '../core/position.ts'
+import { logger, metrics } from '../observability.ts'
+import { embeddedRuntime, kafkaRuntime } from '../pipeline.ts'
+import { rawDecoder } from '../schemas/raw-decoder.ts'
+import { rawEncoder } from '../schemas/raw-encoder.ts'
+import { readTails } from '../transport/recovery.ts'
+import { lockStateDirectory } from '../transport/state-directory.ts'
 
 /** Exit 0 when the schema was applied or nothing is missing, 3 when something is. */
 export async function sourceInit(config: Config, options: { readonly json?: boolean }): Promise<number> {
@@ -19,4 +28,65 @@ function told(applied: boolean, missing: readonly string[]): string {
     'The database is not empty; nothing was changed. Missing:',
     ...missing.map((sentence) => `  ${sentence}`),
   ].join('\n')
+}
+
+export interface SourceChangeOptions {
+  readonly yes?: boolean
+  readonly json?: boolean
+}
+
+/** Drops slot and publication. CONFIG without `--yes`; SLOT_IN_USE while capture runs. */
+export async function sourceDrop(config: Config, options: SourceChangeOptions): Promise<number> {
+  if (options.yes !== true) {
+    throw new PipelineError(
+      'CONFIG',
+      'source drop would lose what the slot still holds',
+      'Say --yes: afterwards only `incidents source adopt` makes the places follow the source again.',
+    )
+  }
+  const client = await connect(required(config, 'DATABASE_URL'))
+  try {
+    const slot = await dropSlot(client, config.NAMESPACE)
+    const publication = await dropPublication(client, config.NAMESPACE)
+    const said = [slot ? 'the slot' : null, publication ? 'the publication' : null].filter((each) => each !== null)
+    if (options.json === true) process.stdout.write(`${JSON.stringify({ slot, publication })}\n`)
+    else process.stdout.write(said.length === 0 ? 'Nothing was there.\n' : `Dropped ${said.join(' and ')}.\n`)
+    return EXIT.done
+  } finally {
+    await disconnect(client)
+  }
+}
+
+/**
+ * Accepts the source as it is now: a new epoch begins, and capture reads everything again when it starts and deletes what
+ * is gone. STATE_LOCKED or SLOT_IN_USE while capture runs.
+ */
+export async function sourceAdopt(config: Config, options: SourceChangeOptions): Promise<number> {
+  const url = required(config, 'DATABASE_URL')
+  const lock = await lockStateDirectory(config.STATE_DIR)
+  try {
+    const open = config.KAFKA_BROKERS === undefined ? embeddedRuntime : kafkaRuntime
+    const { raw, registry, transport } = await open({ config, log: logger(config.LOG_LEVEL), metrics: metrics() })
+    try {
+      const client = await connect(url)
+      await dropSlot(client, config.NAMESPACE).finally(() => disconnect(client))
+      const markers = await adoptionMarkers({
+        url,
+        slot: config.NAMESPACE,
+        stateDirectory: config.STATE_DIR,
+        tails: await readTails(raw, rawDecoder(registry)),
+      })
+      const database = new URL(url).pathname.slice(1)
+      const encoder = rawEncoder({ registry, topic: raw.name, namespace: config.NAMESPACE, database })
+      await raw.write(await encoder.encode(markers))
+      const epoch = epochOf(markers[0]!.position)
+      if (options.json === true) process.stdout.write(`${JSON.stringify({ epoch })}\n`)
+      else process.stdout.write(`The source is adopted as epoch ${epoch}: start capture, and it reads everything.\n`)
+      return EXIT.done
+    } finally {
+      await transport.close()
+    }
+  } finally {
+    lock.release()
+  }
 }

@@ -2,8 +2,8 @@
 import type { Config } from '../config.ts'
 import { EXIT } from '../core/error.ts'
 import { logger, metrics } from '../observability.ts'
-import { embeddedRuntime, kafkaRuntime, SINKS } from '../pipeline.ts'
-import { readStatus, type Status } from '../proof/status.ts'
+import { analyticsDirectory, embeddedRuntime, kafkaRuntime, SINKS } from '../pipeline.ts'
+import { readStatus, type ReaderStatus, type Status } from '../proof/status.ts'
 import { topics } from '../transport/topics.ts'
 import { sleep } from './supervision.ts'
 
@@ -26,6 +26,7 @@ export async function status(config: Config, options: StatusCommandOptions, sign
         slot: config.NAMESPACE,
         deadLetters,
         groups,
+        analyticsDirectory: analyticsDirectory(config),
       })
       process.stdout.write(options.json === true ? `${JSON.stringify(found)}\n` : `${told(found)}\n`)
       if (options.watch === true) await sleep(2_000, signal)
@@ -36,17 +37,41 @@ export async function status(config: Config, options: StatusCommandOptions, sign
   return EXIT.done
 }
 
-function told({ slot, capturedTo, snapshotDone, rawRecords, deadLetters, readers }: Status): string {
+function told({
+  slot,
+  capturedTo,
+  snapshotDone,
+  stopped,
+  rawRecords,
+  deadLetters,
+  unclassified,
+  readers,
+  publishedCopy,
+}: Status): string {
   return [
     slot === null
       ? 'slot         none'
       : `slot         ${slot.name} ${slot.active ? 'read' : 'not read'}, ${slot.walStatus}, confirmed ${slot.confirmedLsn}, ` +
         `holds ${megabytes(slot.heldBytes)}, ${limit(slot.leftBytes, slot.secondsToLoss)}`,
     `captured to  ${capturedTo === null ? 'nothing yet' : `${capturedTo.lsn}, as of ${capturedTo.at}`}${snapshotDone ? '' : ' (first snapshot not whole)'}`,
+    ...stopped.map((table) => `stopped      ${table}: its changes are not followed until it is repaired`),
     `raw topic    ${rawRecords.toLocaleString('en')} records`,
-    ...readers.map((reader) => `${reader.name.padEnd(12)} ${reader.behindRecords.toLocaleString('en')} records behind`),
+    ...readers.map((reader) => `${reader.name.padEnd(12)} ${behindText(reader, readers)}`),
+    ...(publishedCopy === null
+      ? []
+      : [`published    ${publishedCopy.at}, whole to ${publishedCopy.wholeTo ?? 'nothing yet'}`]),
     `dead letters ${deadLetters.toLocaleString('en')}`,
+    ...Object.entries(unclassified ?? {}).map(
+      ([table, columns]) => `withheld     ${columns.join(', ')} of ${table}: nobody has classified them`,
+    ),
   ].join('\n')
+}
+
+/** Records stay in the topic until every reader has passed them. */
+function behindText({ behindRecords }: ReaderStatus, readers: readonly ReaderStatus[]): string {
+  const furthest = Math.max(...readers.map((reader) => reader.behindRecords))
+  const holds = behindRecords > 0 && behindRecords === furthest ? ': what the topic cannot forget waits for it' : ''
+  return `${behindRecords.toLocaleString('en')} records behind${holds}`
 }
 
 function megabytes(bytes: number): string {

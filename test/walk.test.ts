@@ -7,11 +7,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openDatabase } from '../api/database.ts'
-import { buildServer } from '../api/server.ts'
 import { changesOf } from '../connectors/postgres/changes.ts'
+import { assembler, type Assembled } from '../connectors/postgres/assembler.ts'
 import { decodeFrame, type WalMessage } from '../connectors/postgres/pgoutput.ts'
 import type { Frame } from '../connectors/postgres/replication.ts'
-import { openTransaction } from '../connectors/postgres/transaction.ts'
 import { rowOf } from '../connectors/postgres/tuples.ts'
 import { tableName, type Change, type Marker, type RowChange, type Table, type Tuple } from '../core/change.ts'
 import { RULES_VERSION, type IncidentChange } from '../core/incident.ts'
@@ -25,6 +24,7 @@ import { operationalStore } from '../sinks/operational.ts'
 import { unify } from '../transforms/unify.ts'
 import { embeddedTransport } from '../transport/embedded.ts'
 import { topics } from '../transport/topics.ts'
+import { testApi } from './support/api.ts'
 import { testDatabase, type TestDatabase } from './support/postgres.ts'
 
 const REPORT = '0196a2b4-7c00-7000-8000-000000000001'
@@ -72,10 +72,17 @@ test('UPDATE report SET status passes nine hops, each with its golden value', as
 
   // 3 Change
   const table: Table = { schema: 'public', name: 'report', columns: relation.relation.columns, key: ['id'] }
-  const transaction = openTransaction({ ...begin, directory, memoryBytes: 1 << 20 })
-  transaction.add(update, table)
+  const transactions = assembler({ directory, memoryBytes: 1 << 20 })
+  const assembled = frames.map((frame) => transactions.push(frame)).at(-1)
+  const { transaction } = assembled as Extract<Assembled, { what: 'transaction' }>
   const parents = { find: () => undefined, set: () => {}, merge: () => {} }
-  const [run] = [...changesOf(transaction, { epoch: 1, partitions: PARTITIONS, parents }, 1 << 20)]
+  const [run] = [
+    ...changesOf(
+      transaction,
+      { epoch: 1, partitions: PARTITIONS, parents, captured: () => ({ table, leftOut: false }) },
+      1 << 20,
+    ),
+  ]
   const captured = run![0]!
   expect(run).toHaveLength(1)
   expect({ ...rowOf(table, captured.after!), description: undefined }).toMatchObject({
@@ -154,14 +161,14 @@ test('UPDATE report SET status passes nine hops, each with its golden value', as
 
   // 9 API answer
   const pool = openDatabase(database.url)
-  const server = await buildServer({ database: pool })
-  const response = await server.inject({ url: `/incident-reports/${REPORT}` })
+  const { app, as } = await testApi({ database: pool })
+  const response = await app.inject({ url: `/incident-reports/${REPORT}`, headers: await as() })
   expect(response.json()).toMatchSnapshot('API answer')
   hop(
     9,
     `${response.statusCode} \`{"reportReference":"${response.json().reportReference}","status":"${response.json().status}"}\``,
   )
-  await server.close()
+  await app.close()
   await pool.end()
   await transport.close()
 })
@@ -181,6 +188,7 @@ function markerAt(lsn: number, partition: number, after: RowChange<Tuple>): Mark
     systemIdentifier: '7000000000000000001',
     timeline: 1,
     snapshotDone: true,
+    stopped: [],
     position: position(1, lsn + 48, 0),
     lsn: lsn + 48,
     committedAt: after.committedAt,

@@ -18,8 +18,35 @@ describe('help', () => {
   test('lists every command, variable and exit code', async () => {
     const { code, stdout, stderr } = await runCommand(['--help'])
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
-    const commands = [...stdout.matchAll(/^ {2}(\w+(?: \w+)?)(?: <\w+>)? \[options\]/gm)].map(([, name]) => name)
-    expect(commands).toEqual(['demo', 'run', 'source init', 'capture', 'unify', 'deliver', 'serve', 'status'])
+    const lines = stdout.matchAll(/^ {2}([\w-]+(?: [\w-]+)?)(?: <[\w.]+>)* \[options\]/gm)
+    expect([...lines].map(([, name]) => name)).toEqual([
+      'demo',
+      'run',
+      'source init',
+      'source adopt',
+      'source drop',
+      'capture',
+      'unify',
+      'deliver',
+      'serve',
+      'status',
+      'lineage',
+      'replay',
+      'snapshot',
+      'repair',
+      'migrate',
+      'nomis status',
+      'reconcile',
+      'doctor',
+      'contracts check',
+      'contracts diff',
+      'contracts publish',
+      'contracts verify-dpr',
+      'dead-letters list',
+      'dead-letters show',
+      'dead-letters replay',
+      'dead-letters skip',
+    ])
     for (const [name, option] of Object.entries(OPTIONS))
       expect(stdout).toMatch(new RegExp(`^ {2}${name} .*${option.says.slice(0, 20)}`, 'm'))
     for (const [name, number] of Object.entries(EXIT))
@@ -112,7 +139,7 @@ describe('an API port that is taken', () => {
     const other = createServer().listen(0, '127.0.0.1')
     await new Promise((resolve) => other.once('listening', resolve))
     const { port } = other.address() as { port: number }
-    const { code, stderr } = await runCommand(['serve'], { DATABASE_URL, PORT: String(port) })
+    const { code, stderr } = await runCommand(['serve'], { DATABASE_URL, PORT: String(port), LOG_LEVEL: 'error' })
     other.close()
     expect(stderr).toMatch(
       new RegExp(`^CONFIG: the API cannot listen on 127\\.0\\.0\\.1:${port}: EADDRINUSE\n {2}Set PORT`),

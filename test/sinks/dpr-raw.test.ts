@@ -114,6 +114,19 @@ test('a row read outside the stream neither overwrites a newer state nor brings 
   expect(await readDprTable(zone, ...folder(UNIFIED))).toHaveLength(2)
 })
 
+test('a row found gone outside the stream leaves by a D row, unless the stream has brought it since', async () => {
+  const zone = rawZone()
+  const sink = await openDprRaw(zone)
+  const gone = (offset: number, id: number) => change({ offset, lsn: 2000, ordinal: 0, before: row(id) })
+  await sink.write([change({ offset: 0, lsn: 1000, after: row(1) }), change({ offset: 1, lsn: 1100, after: row(2) })])
+  await sink.write([change({ offset: 2, lsn: 3000, before: row(2), after: row(2, { label: 'Newer' }) })])
+  await sink.write([gone(3, 1), gone(4, 2)])
+  expect(await readDprTable(zone, ...folder(QUESTIONS))).toEqual([row(2, { label: 'Newer' })])
+  expect(await readDprTable(zone, ...folder(UNIFIED))).toHaveLength(1)
+  const rows = await rowsOf(zone, QUESTIONS, '"Op", id')
+  expect(rows.filter((each) => each['Op'] === 'D')).toEqual([{ Op: 'D', id: 1 }])
+})
+
 test('a changed key is a delete of the old row, then an insert of the new one (dpr 10.10)', async () => {
   const zone = rawZone()
   const sink = await openDprRaw(zone)

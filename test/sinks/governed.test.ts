@@ -132,6 +132,13 @@ describe('a write', () => {
     expect(output.place).toEqual({ next: 2, height: BEGINNING })
   })
 
+  test('of a row found gone outside the stream leaves its last state and a tombstone, no event and no height', async () => {
+    const report = rowChange('public.report', { before: sourceRow('public.report') })
+    const output = await watched().write(0, changeAt(report, { lsn: 10, ordinal: 0, last: true }), markerAt(20))
+    expect(await shown(output)).toEqual(['Report!', 'Report tombstone'])
+    expect(output.place).toEqual({ next: 2, height: BEGINNING })
+  })
+
   test('keeps partitions apart', async () => {
     const outputs: Output[] = []
     const sink = openSink(async (given) => void outputs.push(...given))

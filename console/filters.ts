@@ -1,0 +1,50 @@
+/** How pages write numbers, times and codes. */
+import type { Environment } from 'nunjucks'
+
+const LONDON = new Intl.DateTimeFormat('en-GB', {
+  timeZone: 'Europe/London',
+  day: 'numeric',
+  month: 'long',
+  year: 'numeric',
+  hour: '2-digit',
+  minute: '2-digit',
+  second: '2-digit',
+})
+
+export function filters(environment: Environment): void {
+  environment.addFilter('number', (value: unknown) => Number(value ?? 0).toLocaleString('en-GB'))
+  environment.addFilter('number1', (value: unknown) =>
+    Number(value ?? 0).toLocaleString('en-GB', { minimumFractionDigits: 1, maximumFractionDigits: 1 }),
+  )
+  environment.addFilter('bytes', (value: unknown) => bytes(Number(value ?? 0)))
+  environment.addFilter('seconds', (value: unknown) => duration(Number(value ?? 0)))
+  environment.addFilter('moment', (value: unknown) => moment(value))
+  environment.addFilter('words', (value: string | null) => words(value ?? ''))
+}
+
+export function bytes(value: number): string {
+  const units = ['bytes', 'kB', 'MB', 'GB', 'TB']
+  const power = value < 1000 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(value) / 3))
+  return `${(value / 1000 ** power).toFixed(power === 0 ? 0 : 1)} ${units[power]}`
+}
+
+export function duration(seconds: number): string {
+  if (seconds < 60) return `${seconds.toFixed(seconds < 10 ? 1 : 0)} seconds`
+  if (seconds < 3600) return `${Math.round(seconds / 60)} minutes`
+  return seconds < 172_800 ? `${Math.round(seconds / 3600)} hours` : `${Math.round(seconds / 86_400)} days`
+}
+
+/** An instant in London; a text without zone is wall time already and stays. */
+export function moment(value: unknown): string {
+  if (value === null || value === undefined || value === '') return ''
+  const text = value instanceof Date ? value.toISOString() : typeof value === 'string' ? value : ''
+  if (!/(Z|[+-]\d\d:?\d\d)$/.test(text)) return text.replace('T', ' ').replace(/\.\d+$/, '')
+  const date = new Date(text)
+  return Number.isNaN(date.getTime()) ? text : LONDON.format(date)
+}
+
+/** AWAITING_REVIEW → Awaiting review */
+export function words(code: string): string {
+  const text = code.replaceAll('_', ' ').toLowerCase()
+  return text.charAt(0).toUpperCase() + text.slice(1)
+}

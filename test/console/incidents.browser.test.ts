@@ -1,0 +1,140 @@
+/** Incidents, Rollout, Analyse and Access in a real browser: rules, widths, without script, and by keyboard. */
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import {
+  describeInBrowser,
+  expectInert,
+  expectWell,
+  MARKUP,
+  openBrowser,
+  tabTo,
+  visitor,
+  WIDTHS,
+} from '../support/browser.ts'
+import { openWorld, type World } from '../support/console-world.ts'
+
+let browser: Browser
+let world: World
+let reference: string
+
+async function visit<T>(
+  options: NonNullable<Parameters<typeof visitor>[2]>,
+  work: (page: Page) => Promise<T>,
+): Promise<T> {
+  const page = await visitor(browser, world.url, options)
+  try {
+    return await work(page)
+  } finally {
+    await page.context().close()
+  }
+}
+
+async function create(page: Page, title: string): Promise<string> {
+  await page.goto('/incidents/new')
+  await page.getByLabel('Type').selectOption('FIRE_1')
+  await page.getByRole('textbox', { name: 'Prison' }).fill('MDI')
+  await page.getByLabel('When did it happen?').fill('2026-01-15T09:30')
+  await page.getByRole('textbox', { name: 'Title' }).fill(title)
+  await page.getByLabel('What happened?').fill(MARKUP)
+  await page.getByRole('button', { name: 'Save as a draft' }).click()
+  const heading = await page.getByRole('heading', { level: 1, name: /^Incident \d+/ }).textContent()
+  return heading!.replace('Incident ', '').trim()
+}
+
+describeInBrowser('the pages of incidents', { timeout: 240_000 }, () => {
+  beforeAll(async () => {
+    browser = await openBrowser()
+    world = await openWorld()
+    await visit({ as: 'ADMIN', javaScript: false }, async (page) => {
+      await page.goto('/rollout')
+      await page.getByRole('textbox', { name: 'Prison' }).fill('*ALL*')
+      await page.getByLabel('Reported in DPS from').fill('2025-01-01')
+      await page.getByLabel('Why?').fill('Everywhere at once')
+      await page.getByRole('button', { name: 'Save' }).click()
+      await page.getByText('It is saved').waitFor()
+    })
+    reference = await visit({ as: 'EDITOR', javaScript: false }, (page) => create(page, MARKUP))
+    await world.settled()
+  }, 240_000)
+
+  afterAll(async () => {
+    await browser?.close()
+    await world?.close()
+  })
+
+  test.for(WIDTHS)('break no rule of WCAG 2.2 AA, fit, and let no markup run, at %i px', async (width) => {
+    for (const [as, path, heading] of [
+      ['EDITOR', '/incidents', /Incidents/],
+      ['EDITOR', '/incidents?reference=999999999', /Incidents/],
+      ['EDITOR', '/incidents/new', /Report an incident/],
+      ['EDITOR', `/incidents/${reference}`, /Incident \d+/],
+      ['EDITOR', `/incidents/${reference}/amend`, /Amend/],
+      ['EDITOR', `/incidents/${reference}/status`, /Change the status/],
+      ['OPERATOR', `/incidents/${reference}`, /Incident \d+/],
+      ['OPERATOR', `/incidents/${reference}/reveal?field=title`, /Reveal/],
+      ['ADMIN', '/rollout', /Rollout/],
+      ['OPERATOR', '/analyse?question=0', /Analyse/],
+      ['AUDITOR', '/access', /Access/],
+    ] as const) {
+      await visit({ as, width }, async (page) => {
+        await page.goto(path)
+        await expectWell(page, heading)
+        await expectInert(page)
+      })
+    }
+  })
+
+  test('an answer of SQL is well too, with its chart and a refusal', async () => {
+    await visit({ as: 'OPERATOR', width: 375 }, async (page) => {
+      for (const sql of ['SELECT type, count(*) AS n FROM current_report GROUP BY 1', 'DROP TABLE x']) {
+        await page.goto('/analyse')
+        await page.getByRole('textbox', { name: 'SQL' }).fill(sql)
+        await page.getByRole('button', { name: 'Run' }).click()
+        await page
+          .getByText(sql.startsWith('DROP') ? 'Only SELECT' : 'Published')
+          .first()
+          .waitFor()
+        await expectWell(page, /Analyse/)
+      }
+    })
+  })
+
+  test('by keyboard alone an incident is found and a hidden value revealed', async () => {
+    await visit({ as: 'OPERATOR' }, async (page) => {
+      await page.goto('/incidents')
+      await tabTo(page, 'Reference')
+      await page.keyboard.type(reference)
+      await page.keyboard.press('Enter')
+      await page.getByText('1 incident').waitFor()
+      await tabTo(page, reference)
+      await page.keyboard.press('Enter')
+      await page.getByRole('heading', { level: 1, name: `Incident ${reference}` }).waitFor()
+      await tabTo(page, 'Reveal title')
+      await page.keyboard.press('Enter')
+      await tabTo(page, 'Why do you need to see it?')
+      await page.keyboard.type('Ticket 4711')
+      await tabTo(page, 'Reveal')
+      await page.keyboard.press('Enter')
+      await page.locator('#revealed').waitFor()
+      expect(await page.locator('#revealed').textContent()).toBe(MARKUP)
+      await expectInert(page)
+    })
+  })
+
+  test('without script an incident is amended, asked about in SQL, and who did so is found', async () => {
+    await visit({ as: 'EDITOR', javaScript: false, width: 375 }, async (page) => {
+      await page.goto(`/incidents/${reference}/amend`)
+      await page.getByRole('textbox', { name: 'Title' }).fill('A plain title')
+      await page.getByRole('button', { name: 'Save' }).click()
+      await page.getByText('A plain title').first().waitFor()
+    })
+    await visit({ as: 'AUDITOR', javaScript: false }, async (page) => {
+      await page.goto('/access')
+      await page.getByLabel('Username').fill('EDITOR')
+      await page.getByLabel('What', { exact: true }).fill('AMEND_INCIDENT_REPORT')
+      await page.getByRole('button', { name: 'Search' }).click()
+      await page.getByText('1 record').waitFor()
+      expect(await page.getByRole('cell', { name: 'EDITOR' }).count()).toBe(1)
+    })
+  })
+})

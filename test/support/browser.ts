@@ -1,0 +1,69 @@
+/**
+ * A real browser against the console's pages: with and without script, wide and narrow, by keyboard alone, and axe's
+ * rules. Chromium is the machine's own: /usr/bin/chromium, or CHROMIUM_PATH.
+ */
+import { existsSync } from 'node:fs'
+import { AxeBuilder } from '@axe-core/playwright'
+import type { Page } from 'playwright-core'
+import { describe, expect } from 'vitest'
+import { CHROMIUM } from './visitor.ts'
+
+export { openBrowser, visitor, WIDTHS } from './visitor.ts'
+
+const found = existsSync(CHROMIUM)
+
+/** Left out, aloud, where there is no browser; with CI set that is a failure instead. */
+export const describeInBrowser = found || process.env['CI'] !== undefined ? describe : describe.skip
+if (!found)
+  console.warn(`No browser at ${CHROMIUM}: the pages are not tried. apt-get install chromium, or CHROMIUM_PATH.`)
+
+/** What a person with a disability would meet, by WCAG 2.2 AA: rule, and the elements; none when it is well. */
+export async function violations(page: Page): Promise<string[]> {
+  const { violations: broken } = await new AxeBuilder({ page })
+    .withTags(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'])
+    .analyze()
+  return broken.map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target.join(' ')).join(', ')}`)
+}
+
+/** Nothing sticks out to the right: the page itself never scrolls sideways. */
+export async function expectFits(page: Page): Promise<void> {
+  const { scroll, width } = await page.evaluate<{ scroll: number; width: number }>(
+    '({ scroll: document.documentElement.scrollWidth, width: document.documentElement.clientWidth })',
+  )
+  expect(scroll).toBeLessThanOrEqual(width)
+}
+
+/** What the focused element is called. */
+const FOCUSED = `(() => {
+  const element = document.activeElement
+  if (element === null || element === document.body) return ''
+  const label = element.labels?.[0]?.textContent
+  return (label ?? element.getAttribute('aria-label') ?? element.textContent ?? '').replace(/\\s+/g, ' ').trim()
+})()`
+
+/** Presses Tab until the element has the focus; fails when the keyboard does not reach it. */
+export async function tabTo(page: Page, name: string | RegExp): Promise<void> {
+  const wanted = (text: string): boolean => (typeof name === 'string' ? text === name : name.test(text))
+  for (let presses = 0; presses < 400; presses++) {
+    await page.keyboard.press('Tab')
+    const focused = await page.evaluate<string>(FOCUSED)
+    if (wanted(focused)) return
+  }
+  throw new Error(`The keyboard does not reach ${String(name)}.`)
+}
+
+/** Text that would run, or break out of its place, wherever it is not written as text. `window.ran` tells. */
+export const MARKUP = `<script>window.ran=1</script><img src=x onerror="window.ran=1">'"></textarea></title>{{7*7}}<b id=broken>`
+
+/** The markup in a page's texts did nothing and stands there as it was written. */
+export async function expectInert(page: Page): Promise<void> {
+  expect(await page.evaluate('window.ran ?? 0')).toBe(0)
+  expect(await page.locator('#broken').count()).toBe(0)
+}
+
+/** Every page is held to: no violation, nothing sticks out, and a heading that says what it is. */
+export async function expectWell(page: Page, heading: string | RegExp): Promise<void> {
+  await expect.poll(() => page.getByRole('heading', { level: 1 }).textContent()).toMatch(heading)
+  expect(await violations(page)).toEqual([])
+  await expectFits(page)
+}

@@ -1,0 +1,227 @@
+/** The console over everything that is real behind it: seeded incidents, every stage, the API, the published copy. */
+import { join } from 'node:path'
+import pg from 'pg'
+import { demoIdentity, type TokenFor } from '../../api/demo-identity.ts'
+import * as ROLES from '../../api/roles.ts'
+import { serveApi } from '../../api/serve.ts'
+import { parseConfig } from '../../config.ts'
+import { initSource } from '../../connectors/postgres/source-schema.ts'
+import { accessPage } from '../../console/pages/access.ts'
+import { analysePage } from '../../console/pages/analyse.ts'
+import { incidentChangePages } from '../../console/pages/incident-changes.ts'
+import { incidentPage } from '../../console/pages/incident.ts'
+import { incidentsPage } from '../../console/pages/incidents.ts'
+import { rolloutPage } from '../../console/pages/rollout.ts'
+import type { DemoPerson } from '../../console/sign-in.ts'
+import { parseLsn } from '../../core/position.ts'
+import { logger, metrics } from '../../observability.ts'
+import { capture, deliver, embeddedRuntime, type SinkName } from '../../pipeline.ts'
+import { untilPassed } from '../../proof/progress.ts'
+import { seedReports } from '../../workload/load.ts'
+import { temporaryDirectory } from './capture.ts'
+import { startConsole } from './console.ts'
+import { testDatabase, type TestDatabase } from './postgres.ts'
+
+const { VIEW_REPORTS, MAINTAIN_REPORTS, OPERATE_READ, REVIEW_AUDIT, ADMINISTER_REPORTS } = ROLES
+
+export const WORLD_PEOPLE: readonly DemoPerson[] = [
+  { username: 'VIEWER', says: 'reads reports of one prison', roles: [VIEW_REPORTS], caseloads: ['MDI'] },
+  { username: 'OPERATOR', says: 'runs the pipeline', roles: [VIEW_REPORTS, OPERATE_READ] },
+  { username: 'EDITOR', says: 'writes reports', roles: [VIEW_REPORTS, MAINTAIN_REPORTS] },
+  { username: 'OTHER_EDITOR', says: 'writes reports too', roles: [VIEW_REPORTS, MAINTAIN_REPORTS] },
+  { username: 'ADMIN', says: 'decides', roles: [VIEW_REPORTS, MAINTAIN_REPORTS, ADMINISTER_REPORTS] },
+  { username: 'AUDITOR', says: 'reads who saw what', roles: [REVIEW_AUDIT] },
+]
+
+export interface World {
+  readonly url: string
+  readonly database: TestDatabase
+  /** The published copy. */
+  readonly analytics: string
+  /** A browser without a screen: signed in, with its cookies. */
+  visit(username: string): Promise<Visit>
+  /** Until every sink has what the source has committed now. */
+  settled(): Promise<void>
+  token(caller: TokenFor): Promise<string>
+  readonly apiUrl: string
+  close(): Promise<void>
+}
+
+export interface Page {
+  readonly status: number
+  readonly text: string
+  /** What a person reads of it. */
+  readonly words: string
+  readonly url: string
+  readonly headers: Headers
+}
+
+export interface Visit {
+  get(path: string): Promise<Page>
+  /** Sends a form as its page has it: with every hidden field of the page at `path`, then these. */
+  send(path: string, fields: Readonly<Record<string, string>>, from?: string | Page): Promise<Page>
+  /** Forgets the session, as its end does. */
+  expire(): void
+}
+
+const RUNNING: readonly SinkName[] = ['operational', 'analytics']
+
+export async function openWorld(reports = 6): Promise<World> {
+  const database = await testDatabase()
+  const { path, remove } = await temporaryDirectory()
+  const config = parseConfig({
+    DATABASE_URL: database.url,
+    NAMESPACE: database.name,
+    STATE_DIR: join(path, 'state'),
+    ANALYTICS_DIR: join(path, 'analytics'),
+    PSEUDONYM_KEY: 'a key for tests only',
+    ANALYTICS_PUBLISH_MS: '300',
+    METRICS_PORT: '0',
+    LOG_LEVEL: 'warn',
+  })
+  await initSource(database.url, { publication: database.name })
+  const client = new pg.Client({ connectionString: database.url })
+  await client.connect()
+  if (reports > 0) await seedReports(client, { seed: 7, reports })
+  const runtime = await embeddedRuntime({ config, log: logger('silent'), metrics: metrics() })
+  const stop = new AbortController()
+  const stages = [capture(runtime, stop.signal), ...RUNNING.map((name) => deliver(runtime, name, stop.signal))]
+  const failed = Promise.race(stages)
+  failed.catch(() => {})
+  const identity = await demoIdentity({ production: false })
+  const api = await serveApi({
+    databaseUrl: database.url,
+    sourceUrl: database.url,
+    rawTopic: 'incidents.raw',
+    host: '127.0.0.1',
+    port: 0,
+    identity: { demo: identity },
+  })
+  const analytics = join(path, 'analytics', 'incidents.duckdb')
+  const served = await startConsole({
+    apiUrl: api.url,
+    token: (person) => identity.token(person),
+    people: WORLD_PEOPLE,
+    pages: [
+      incidentsPage,
+      incidentPage,
+      incidentChangePages,
+      rolloutPage,
+      accessPage,
+      analysePage({
+        file: analytics,
+        questions: [
+          { title: 'How many incidents are there?', sql: 'SELECT count(*) AS incidents FROM current_report' },
+        ],
+      }),
+      (app) => void app.get('/', (_, reply) => reply.view('message.njk', { heading: 'Here', paragraphs: [] })),
+    ],
+  })
+
+  async function settled(): Promise<void> {
+    const { rows } = await client.query<{ lsn: string }>('SELECT pg_current_wal_insert_lsn()::text AS lsn')
+    const passed = untilPassed(parseLsn(rows[0]!.lsn), {
+      ...runtime,
+      groups: RUNNING.map((name) => `${config.NAMESPACE}.${name}`),
+      signal: AbortSignal.timeout(60_000),
+    })
+    await Promise.race([passed, failed])
+    await new Promise((done) => setTimeout(done, 600))
+  }
+
+  await settled()
+  return {
+    url: served.url,
+    apiUrl: api.url,
+    database,
+    analytics,
+    settled,
+    token: (caller) => identity.token(caller),
+    visit: (username) => visitOf(served.url, username),
+    close: async () => {
+      await served.close()
+      await api.close()
+      stop.abort()
+      await Promise.allSettled(stages)
+      await runtime.transport.close()
+      await client.end()
+      await database.drop()
+      await remove()
+    },
+  }
+}
+
+async function visitOf(base: string, username: string): Promise<Visit> {
+  const cookies = new Map<string, string>()
+
+  async function go(path: string, init: RequestInit = {}): Promise<Page> {
+    const answer = await fetch(new URL(path, base), {
+      ...init,
+      redirect: 'manual',
+      headers: {
+        ...(init.headers as Record<string, string> | undefined),
+        cookie: [...cookies].map(([name, value]) => `${name}=${value}`).join('; '),
+      },
+    })
+    for (const cookie of answer.headers.getSetCookie()) {
+      const [, name, value] = /^([^=]+)=([^;]*)/.exec(cookie)!
+      if (value === '') cookies.delete(name!)
+      else cookies.set(name!, value!)
+    }
+    const location = answer.headers.get('location')
+    if (location !== null) return go(location)
+    const text = await answer.text()
+    return {
+      status: answer.status,
+      text,
+      words: wordsOf(text),
+      url: new URL(answer.url).pathname,
+      headers: answer.headers,
+    }
+  }
+
+  const post = (path: string, fields: Readonly<Record<string, string>>): Promise<Page> =>
+    go(path, {
+      method: 'POST',
+      body: new URLSearchParams(fields).toString(),
+      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+    })
+
+  await post('/sign-in', { username, next: '/' })
+  return {
+    get: go,
+    send: async (path, fields, from = path) => {
+      const page = typeof from === 'string' ? await go(from) : from
+      const main = page.text.slice(page.text.indexOf('<main'))
+      return post(path, { ...hidden(main), ...fields })
+    },
+    expire: () => void cookies.delete('incidents-session'),
+  }
+}
+
+function hidden(html: string): Record<string, string> {
+  const fields: Record<string, string> = {}
+  for (const [tag] of html.matchAll(/<input type="hidden"[^>]*>/g)) {
+    const [, name = ''] = /name="([^"]*)"/.exec(tag) ?? []
+    const [, value = ''] = /value="([^"]*)"/.exec(tag) ?? []
+    fields[name] = unescaped(value)
+  }
+  for (const [, name = '', value = ''] of html.matchAll(/<textarea[^>]*name="([^"]*)"[^>]*hidden>\n?([^<]*)</g)) {
+    fields[name] = unescaped(value)
+  }
+  return fields
+}
+
+function wordsOf(html: string): string {
+  const main = html.slice(html.indexOf('<main'))
+  return unescaped(main.replaceAll(/<[^>]*>/g, ' ')).replaceAll(/\s+/g, ' ')
+}
+
+function unescaped(text: string): string {
+  return text
+    .replaceAll('&lt;', '<')
+    .replaceAll('&gt;', '>')
+    .replaceAll('&quot;', '"')
+    .replaceAll('&#39;', "'")
+    .replaceAll('&amp;', '&')
+}
