@@ -35,7 +35,10 @@ export interface SourceChangeOptions {
   readonly json?: boolean
 }
 
-/** Drops slot and publication. CONFIG without `--yes`; SLOT_IN_USE while capture runs. */
+/**
+ * Drops slot and publication. CONFIG without `--yes`; STATE_LOCKED or SLOT_IN_USE while capture runs: in its first snapshot
+ * nobody reads the slot, so the slot alone does not tell.
+ */
 export async function sourceDrop(config: Config, options: SourceChangeOptions): Promise<number> {
   if (options.yes !== true) {
     throw new PipelineError(
@@ -44,14 +47,23 @@ export async function sourceDrop(config: Config, options: SourceChangeOptions): 
       'Say --yes: afterwards only `incidents source adopt` makes the places follow the source again.',
     )
   }
-  const client = await connect(required(config, 'DATABASE_URL'))
+  const url = required(config, 'DATABASE_URL')
+  const lock = await lockStateDirectory(config.STATE_DIR)
   try {
-    const slot = await dropSlot(client, config.NAMESPACE)
-    const publication = await dropPublication(client, config.NAMESPACE)
+    const { slot, publication } = await dropBoth(url, config.NAMESPACE)
     const said = [slot ? 'the slot' : null, publication ? 'the publication' : null].filter((each) => each !== null)
     if (options.json === true) process.stdout.write(`${JSON.stringify({ slot, publication })}\n`)
     else process.stdout.write(said.length === 0 ? 'Nothing was there.\n' : `Dropped ${said.join(' and ')}.\n`)
     return EXIT.done
+  } finally {
+    lock.release()
+  }
+}
+
+async function dropBoth(url: string, name: string): Promise<{ slot: boolean; publication: boolean }> {
+  const client = await connect(url)
+  try {
+    return { slot: await dropSlot(client, name), publication: await dropPublication(client, name) }
   } finally {
     await disconnect(client)
   }

@@ -118,7 +118,7 @@ describe('repair makes every place equal to the source again', () => {
     })
     expect(await differing(EXIT.difference)).toEqual(before)
 
-    const repaired = await printed(EXIT.done, ...['repair', '--table', 'response', '--incident', victim!.reference])
+    const repaired = await printed(EXIT.done, 'repair', '--table', 'response', '--incident', victim!.reference)
     expect(repaired).toMatchObject({ state: 'done', differing: 0, incomplete: 0 })
     expect((repaired as { tables: unknown[] }).tables).toContainEqual({
       table: 'public.response',
@@ -237,9 +237,13 @@ describe('a slot that is gone', () => {
       const unconfirmed = await incidents('source', 'drop')
       expect(unconfirmed.stderr).toMatch(/^CONFIG: source drop would lose what the slot still holds\n {2}Say --yes/)
       expect(unconfirmed.code).toBe(EXIT.configuration)
-      const reader = `pg_replication_slots WHERE slot_name = '${database.name}' AND active`
-      await expect.poll(() => count(reader), { timeout: 60_000 }).toBe(1)
-      const used = await incidents('source', 'drop', '--yes')
+      await first.says(/the API listens/)
+      const locked = await incidents('source', 'drop', '--yes')
+      expect(locked.stderr).toMatch(/^STATE_LOCKED: /)
+      expect(locked.code).toBe(EXIT.configuration)
+      expect(await differing(EXIT.done)).toEqual([]) // the stream runs
+      const elsewhere = { ...environment, STATE_DIR: join(directory.path, 'elsewhere') }
+      const used = await runCommand(['source', 'drop', '--yes'], elsewhere)
       expect(used.stderr).toMatch(/^SLOT_IN_USE: /)
       expect(used.code).toBe(EXIT.source)
       await expectEqual(first)

@@ -42,7 +42,7 @@ test('many small files become few, and every view shows the same', { timeout: 60
 describe('a kill between the steps of a merge loses nothing and counts nothing twice', () => {
   test.each(['written', 'named', 'listed'])('when the merged file is %s', { timeout: 60_000 }, async (step) => {
     const directory = temporaryDirectory()
-    const child = spawn(process.execPath, ['test/support/analytics-compaction.ts', directory, step], {
+    const child = spawn(process.execPath, ['test/support/analytics-compaction-writer.ts', directory, step], {
       stdio: ['ignore', 'ignore', 'inherit'],
     })
     const signal = await new Promise((resolve) => child.once('exit', (_, by) => resolve(by)))
