@@ -71,8 +71,7 @@ const PARTS: Readonly<Record<Exclude<What, 'latency' | 'start' | 'start-busy'>, 
     await insertOrders(target.client, rows, 1)
     await target.client.query('VACUUM ANALYZE bench.orders')
     const stage = target.start()
-    // the source's own constants and the first markers come before
-    return ended(target, stage, 500, rows)
+    return ended(target, stage, 0, rows)
   },
   transaction: async (target, rows, run) => {
     await insertOrders(target.client, rows, firstOf(run, rows))

@@ -29,6 +29,7 @@ describe('help', () => {
       'unify',
       'deliver',
       'serve',
+      'console',
       'status',
       'lineage',
       'replay',

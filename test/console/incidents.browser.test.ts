@@ -105,7 +105,7 @@ describeInBrowser('the pages of incidents', { timeout: 240_000 }, () => {
       await tabTo(page, 'Reference')
       await page.keyboard.type(reference)
       await page.keyboard.press('Enter')
-      await page.getByText('1 incident').waitFor()
+      await page.getByRole('heading', { name: '1 incident' }).waitFor()
       await tabTo(page, reference)
       await page.keyboard.press('Enter')
       await page.getByRole('heading', { level: 1, name: `Incident ${reference}` }).waitFor()

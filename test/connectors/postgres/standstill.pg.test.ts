@@ -41,8 +41,9 @@ test('a topic that blocks for three times wal_sender_timeout costs no connection
   let blocked = false
   let rows = 0
   const block = async (): Promise<void> => {
+    await seconds(2) // what was acknowledged before has reached the server
     during.push(await slot())
-    await database.query(`INSERT INTO loose SELECT g, repeat(md5(g::text), 30) FROM generate_series(2, 100000) g`)
+    await database.query(`INSERT INTO loose SELECT g, repeat(md5(g::text), 30) FROM generate_series(2, 400000) g`)
     const before = process.memoryUsage().rss
     for (let i = 0; i < 15; i++) {
       await seconds(1)
@@ -64,14 +65,14 @@ test('a topic that blocks for three times wal_sender_timeout costs no connection
     until: ({ changes }) => {
       if (!blocked && changes.some((change) => change.op === 'm' && change.snapshotDone))
         void database.query(`INSERT INTO loose VALUES (1, 'x') ON CONFLICT DO NOTHING`)
-      return rows >= 100_000
+      return rows >= 400_000
     },
   })
   const [before, after] = during
   expect(after).toEqual(before)
   expect(before!.pid).not.toBeNull()
-  expect(grown).toBeLessThan(100 << 20)
-  expect(rows).toBe(100_000)
+  expect(grown, 'of 400 MB that wait').toBeLessThan(200 << 20)
+  expect(rows).toBe(400_000)
 })
 
 test('the slot moves within ten seconds while its own tables rest and another database writes', async () => {
