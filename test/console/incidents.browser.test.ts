@@ -111,6 +111,7 @@ describeInBrowser('the pages of incidents', { timeout: 240_000 }, () => {
       await page.getByRole('heading', { level: 1, name: `Incident ${reference}` }).waitFor()
       await tabTo(page, 'Reveal title')
       await page.keyboard.press('Enter')
+      await page.getByLabel('Why do you need to see it?').waitFor()
       await tabTo(page, 'Why do you need to see it?')
       await page.keyboard.type('Ticket 4711')
       await tabTo(page, 'Reveal')
