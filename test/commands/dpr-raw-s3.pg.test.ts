@@ -15,7 +15,7 @@ const s3 = await startS3()
 afterAll(() => s3?.stop())
 
 test.skipIf(s3 === null)(
-  'a run with its raw zone in a bucket, killed in its midst, ends with every place as the source; DPR rejects none of it',
+  'a run with its raw zone in a bucket, killed in its midst, ends with every place as the source; DPR takes all of it',
   { timeout: 240_000 },
   async () => {
     const directory = await temporaryDirectory()
@@ -37,6 +37,8 @@ test.skipIf(s3 === null)(
     let command = startCommand(['run'], environment)
     try {
       await command.says(/the API listens/)
+      // a first snapshot that is broken off may load a row that is inserted once more (docs/guarantees.md)
+      await expect.poll(() => isSnapshotWhole(environment), { timeout: 60_000 }).toBe(true)
       await runTransactions(pool, { seed: 2, transactions: 150 })
       command.signal('SIGKILL')
       await command.ended
@@ -49,10 +51,7 @@ test.skipIf(s3 === null)(
       expect(places.filter((each) => each.differing > 0)).toEqual([])
       expect(places.filter((each) => each.place.startsWith('dpr-raw')).every((each) => each.rows > 0)).toBe(true)
       const { code, stdout } = await runCommand(['contracts', 'verify-dpr', DPR_DIR], environment)
-      // where the kill breaks the first snapshot off, a row may be loaded and inserted too: its I is ignored, not rejected
-      expect([EXIT.done, EXIT.difference]).toContain(code)
-      expect(stdout).toContain('incidents/report  ')
-      expect(stdout).not.toMatch(/[1-9]\d* rejected/)
+      expect({ code, stdout }).toEqual({ code: EXIT.done, stdout: expect.stringContaining('incidents/report  ') })
     } finally {
       command.signal('SIGKILL')
       await command.ended
@@ -62,3 +61,8 @@ test.skipIf(s3 === null)(
     }
   },
 )
+
+async function isSnapshotWhole(environment: Readonly<Record<string, string>>): Promise<boolean> {
+  const { stdout } = await runCommand(['status', '--json'], environment)
+  return (JSON.parse(stdout) as { snapshotDone: boolean }).snapshotDone
+}
