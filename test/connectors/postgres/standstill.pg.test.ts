@@ -71,7 +71,7 @@ test('a topic that blocks for three times wal_sender_timeout costs no connection
   const [before, after] = during
   expect(after).toEqual(before)
   expect(before!.pid).not.toBeNull()
-  expect(grown, 'of 400 MB that wait').toBeLessThan(200 << 20)
+  expect(grown, 'of 400 MB that wait').toBeLessThan(100 << 20)
   expect(rows).toBe(400_000)
 })
 
