@@ -6,15 +6,19 @@
  */
 import { placeOf, type Place, type Places } from '../core/place.ts'
 import { protocolReader } from './kafka-protocol-reader.ts'
+import { compactString, NO_MORE_FIELDS, unsigned } from './kafka-protocol-writer.ts'
 import { retrying, type Patience } from './kafka-retry.ts'
 import { errorOf, sendOffsetFetch, type Cluster } from './kafkajs.ts'
 
-/** By partition; those without a committed offset are missing. */
+/**
+ * Of the named partitions; those without a committed offset are missing. Waits while a transaction holds one of them,
+ * so nobody asks for more than it needs: another partition's transaction may be waiting for who asks.
+ */
 export async function committedPlaces(
   cluster: Cluster,
   group: string,
   topic: string,
-  partitions: number,
+  partitions: readonly number[],
   patience: Patience,
 ): Promise<Places> {
   return retrying(
@@ -26,16 +30,15 @@ export async function committedPlaces(
   )
 }
 
-/** Lengths are one more than they are, so that 0 is null; every structure ends with its count of further fields. */
-function encodeOffsetFetch(group: string, topic: string, partitions: number): Buffer {
-  const indexes = Buffer.alloc(4 * partitions)
-  for (let partition = 0; partition < partitions; partition++) indexes.writeInt32BE(partition, 4 * partition)
+function encodeOffsetFetch(group: string, topic: string, partitions: readonly number[]): Buffer {
+  const indexes = Buffer.alloc(4 * partitions.length)
+  for (const [i, partition] of partitions.entries()) indexes.writeInt32BE(partition, 4 * i)
   return Buffer.concat([
     NO_MORE_FIELDS, // of the header, which kafkajs writes without
     compactString(group),
     unsigned(1 + 1),
     compactString(topic),
-    unsigned(partitions + 1),
+    unsigned(partitions.length + 1),
     indexes,
     NO_MORE_FIELDS,
     Buffer.from([1]), // only settled offsets
@@ -65,17 +68,4 @@ function decodeOffsetFetch(payload: Buffer): Places {
   const error = failures.map(errorOf).find((each) => each !== null)
   if (error !== undefined) throw error
   return places
-}
-
-const NO_MORE_FIELDS = Buffer.from([0])
-
-function unsigned(n: number): Buffer {
-  const bytes: number[] = []
-  let rest = n
-  for (; rest > 127; rest >>>= 7) bytes.push((rest & 127) | 128)
-  return Buffer.from([...bytes, rest])
-}
-
-function compactString(text: string): Buffer {
-  return Buffer.concat([unsigned(Buffer.byteLength(text) + 1), Buffer.from(text)])
 }

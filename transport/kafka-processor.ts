@@ -14,9 +14,12 @@ export interface ProcessorOptions {
   readonly transactionalPrefix: string
   readonly commitMs: number
   readonly patienceMs: number
-  committed(): Promise<Places>
+  /** Of these partitions only: another's may be held by a transaction that waits for this one. */
+  committed(partitions: readonly number[]): Promise<Places>
   /** RECORD_TOO_LARGE when one of them is; a TypeError when the topic has not been opened. */
   check(topic: string, messages: readonly Message[]): void
+  /** Where outputs may go: all topics that are open but the source. */
+  targets(): readonly string[]
   maxMessageBytes(topic: string): number
 }
 
@@ -48,9 +51,9 @@ export function kafkaProcessor(given: ProcessorOptions): Processor {
         await each.transactions.begin(patience())
       }),
     )
-    const places = await given.committed()
+    const places = await given.committed(partitions)
     for (const [partition, each] of held) each.place = places.get(partition) ?? null
-    return new Map(places.entries().filter(([partition]) => partitions.includes(partition)))
+    return places
   }
 
   function openTransactions(partition: number): Transactions {
@@ -60,6 +63,7 @@ export function kafkaProcessor(given: ProcessorOptions): Processor {
       group,
       topic: source.name,
       partition,
+      targets: given.targets,
       maxMessageBytes: given.maxMessageBytes,
     })
   }
@@ -107,7 +111,7 @@ export function kafkaProcessor(given: ProcessorOptions): Processor {
           throw error
         }
         await each.transactions.begin(patience())
-        const committed = (await given.committed()).get(partition) ?? null
+        const committed = (await given.committed([partition])).get(partition) ?? null
         if (same(committed, place)) {
           each.place = place
           return

@@ -1,6 +1,14 @@
-/** Transactions of one transactional id: records and the group's next offset, together or not at all. */
+/**
+ * Transactions of one transactional id: records and the group's next offset, together or not at all.
+ *
+ * A broker that is the only one, killed behind a transaction's end and started again, can forget to write that end into
+ * the partitions (seen on Kafka 4.3.1: for a moment none of them has a leader, and it takes them for deleted). Their
+ * readers and the group's offset then wait for ever. So a successor asks how the last transaction ended, and writes that
+ * end once more into every partition that it can have been in; where it stands already, that says nothing new.
+ */
 import { cutRounds, sendRound, type ProducerState } from './kafka-producer.ts'
-import { retrying, typeOf, wasRefused, type Patience } from './kafka-retry.ts'
+import { isFenced, retrying, typeOf, wasRefused, type Patience } from './kafka-retry.ts'
+import { lastEnd, type TransactionEnd } from './kafka-transaction-end.ts'
 import { hangUp, type Broker, type Client, type Cluster } from './kafkajs.ts'
 import { placeNote, type Place } from '../core/place.ts'
 import type { Message } from './topic.ts'
@@ -27,6 +35,8 @@ export interface TransactionsOptions {
   /** Of the offset that is committed. */
   readonly topic: string
   readonly partition: number
+  /** Where outputs may go: all topics but the source. */
+  targets(): readonly string[]
   /** What one of the outputs' topics takes. */
   maxMessageBytes(topic: string): number
 }
@@ -38,6 +48,8 @@ export function transactions(options: TransactionsOptions): Transactions {
   let coordinator: Broker | null = null
   let groupCoordinator: Broker | null = null
   const known = new Set<string>()
+  /** An end that has not been written once more yet. */
+  let owed: TransactionEnd | null = null
 
   const ids = () => {
     if (state === null) throw new TypeError('begin comes first')
@@ -70,9 +82,17 @@ export function transactions(options: TransactionsOptions): Transactions {
     await settled(() => groupCoordinator!.txnOffsetCommit({ ...ids(), groupId: group, topics }), patience)
   }
 
+  async function writeEnd(end: TransactionEnd, patience: Patience): Promise<void> {
+    const topics = options.targets().map((each) => ({ topic: each, partitions: [partition] }))
+    if (topics.length > 0) await settled(() => coordinator!.addPartitionsToTxn({ ...ids(), topics }), patience)
+    await settled(() => coordinator!.addOffsetsToTxn({ ...ids(), groupId: group }), patience)
+    await settled(() => coordinator!.endTxn({ ...ids(), transactionResult: end === 'commit' }), patience)
+  }
+
   return {
     begin: async (patience) => {
-      const begun = await retrying(
+      let end: TransactionEnd | null = null
+      await retrying(
         async () => {
           await cluster.connect()
           await cluster.refreshMetadataIfNecessary()
@@ -81,11 +101,17 @@ export function transactions(options: TransactionsOptions): Transactions {
             coordinatorType: TRANSACTION_COORDINATOR,
           })
           groupCoordinator = await cluster.findGroupCoordinator({ groupId: group })
-          return coordinator.initProducerId({ transactionalId, transactionTimeout: TRANSACTION_MS })
+          end = owed ?? (await lastEnd(coordinator, transactionalId)) ?? end
+          const begun = await coordinator.initProducerId({ transactionalId, transactionTimeout: TRANSACTION_MS })
+          state = { ...begun, transactionalId, sequences: new Map() }
+          owed = end
+          if (end !== null) await writeEnd(end, patience)
+          owed = null
         },
         { ...patience, mend: () => cluster.refreshMetadata() },
-      )
-      state = { ...begun, transactionalId, sequences: new Map() }
+      ).catch((error: unknown) => {
+        if (!isFenced(error)) throw error // a successor: the next commit finds out
+      })
     },
     commit: async (outputs, place, patience) => {
       await learn(outputs.keys())

@@ -79,8 +79,8 @@ export async function kafkaTransport(options: KafkaOptions): Promise<Transport> 
     }
   }
 
-  const committed = (group: string, topic: string) =>
-    asking(`read the offsets of group ${group}`, () => committedPlaces(cluster, group, topic, partitions, patience()))
+  const committed = (group: string, topic: string, of: readonly number[]) =>
+    asking(`read the offsets of group ${group}`, () => committedPlaces(cluster, group, topic, of, patience()))
 
   function newWriter(topic: string): TopicWriter {
     const { maxMessageBytes } = settingsOf(topic)
@@ -111,7 +111,7 @@ export async function kafkaTransport(options: KafkaOptions): Promise<Transport> 
           patienceMs,
           paceMs: 0,
           commits: true,
-          places: (mine) => given.places?.(mine) ?? committed(given.group, name),
+          places: (mine) => given.places?.(mine) ?? committed(given.group, name, mine),
         }).feed,
       tail: (partition, count) =>
         asking(`read topic ${name}`, () => fetchTail(cluster, name, partition, count, patience())),
@@ -139,12 +139,13 @@ export async function kafkaTransport(options: KafkaOptions): Promise<Transport> 
           transactionalPrefix: options.transactionalPrefix,
           commitMs,
           patienceMs,
-          committed: () => committed(given.group, source.name),
+          committed: (of) => committed(given.group, source.name, of),
           check,
+          targets: () => [...opened.keys()].filter((topic) => topic !== source.name),
           maxMessageBytes: (topic) => settingsOf(topic).maxMessageBytes,
         }),
       ),
-    committed: (group, topic) => committed(group, topic.name),
+    committed: (group, topic) => committed(group, topic.name, all),
     close: async () => {
       closing.abort()
       await Promise.allSettled(writers.values().map((writer) => writer.close()))

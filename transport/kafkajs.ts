@@ -256,6 +256,21 @@ export function sendOffsetFetch(broker: Broker, encoded: Buffer): Promise<Buffer
   })
 }
 
+const DESCRIBE_TRANSACTIONS = 65
+
+/** Sends a request of version 0 (Kafka 3.0 and later); resolves with the undecoded response. */
+export function sendDescribeTransactions(broker: Broker, encoded: Buffer): Promise<Buffer> {
+  return send(broker, {
+    request: {
+      apiKey: DESCRIBE_TRANSACTIONS,
+      apiVersion: 0,
+      apiName: 'DescribeTransactions',
+      encode: asEncoded(encoded),
+    },
+    response: UNDECODED,
+  })
+}
+
 function asEncoded(bytes: Buffer): () => Promise<Encoded> {
   return () => Promise.resolve({ buf: bytes, buffer: bytes })
 }

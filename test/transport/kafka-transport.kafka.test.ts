@@ -194,6 +194,7 @@ describeKafka('a transport over Kafka', () => {
       group,
       topic: source.name,
       partition: 0,
+      targets: () => [],
       maxMessageBytes: () => 1_000_000,
     })
   const patience = () => ({ until: performance.now() + 20_000 })
