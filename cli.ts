@@ -1,25 +1,15 @@
 #!/usr/bin/env node
-/** The commands. Each parses, runs, and ends with a documented exit code; data on stdout, everything else on stderr. */
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
-import { OPTIONS, parseConfig, type Config } from './config.ts'
+/**
+ * The commands. Each parses, runs, and ends with a documented exit code; data on stdout, everything else on stderr. The
+ * code of a command is loaded when it is called, so that a start costs what it needs.
+ */
+import { Command, CommanderError, Option } from 'commander'
+import { count, sinkName } from './commands/arguments.ts'
+import { environmentHelp, exitHelp, leaves, term } from './commands/usage.ts'
+import { parseConfig, type Config } from './config.ts'
+import type { Environment } from './runtime.ts'
 import { EXIT, exitCode, PipelineError } from './core/error.ts'
-import { sourceAdopt, sourceDrop, sourceInit } from './commands/source.ts'
-import { contractsVerifyDpr } from './commands/contracts-verify-dpr.ts'
-import { contractsCheck, contractsDiff, contractsPublish } from './commands/contracts.ts'
-import { deadLettersList, deadLettersReplay, deadLettersShow, deadLettersSkip } from './commands/dead-letters.ts'
-import { runConsole } from './commands/console.ts'
-import { demo } from './commands/demo.ts'
-import { doctor } from './commands/doctor.ts'
-import { logger, metrics } from './observability.ts'
-import { SINKS, type SinkName } from './pipeline.ts'
-import { runEmbedded, runStage, runServe } from './commands/run.ts'
-import { lineageCommand } from './commands/lineage.ts'
-import { replayCommand } from './commands/replay.ts'
-import { migrateCommand, nomisStatusCommand } from './commands/migrate.ts'
-import { status } from './commands/status.ts'
-import { reconcileCommand } from './commands/reconcile.ts'
-import { repairCommand, snapshotCommand } from './commands/repair.ts'
-import { tableProgress } from './commands/progress.ts'
+import { SINKS, type SinkName } from './sinks/names.ts'
 
 const program = new Command('incidents')
   .description('Prison incident reports: PostgreSQL to Kafka, Digital Prison Reporting, DuckDB and an API.')
@@ -42,76 +32,102 @@ program
   .option('--transactions <n>', 'live transactions before the comparison', count, 200)
   .option('--once', 'end after the comparison')
   .addOption(json)
-  .action((options) => main((config, signal) => demo(config, options, signal)))
+  .action((options) =>
+    main(async (config, signal) => (await import('./commands/demo.ts')).demo(config, options, signal)),
+  )
 
 program
   .command('run')
   .description('every stage in one process on DATABASE_URL')
   .addOption(json)
-  .action(() => main((config, signal) => runEmbedded(environment(config), signal)))
+  .action(() =>
+    main(async (config, signal) => (await import('./commands/run.ts')).runEmbedded(await environment(config), signal)),
+  )
 
 const source = program.command('source').description('the source database')
 source
   .command('init')
   .description('apply the source schema to an empty database; on any other change nothing and list what is missing')
   .addOption(json)
-  .action((options) => main((config) => sourceInit(config, options)))
+  .action((options) => main(async (config) => (await import('./commands/source.ts')).sourceInit(config, options)))
 source
   .command('adopt')
   .description('accept a source whose history is another than the raw topic has; then everything is read again')
   .addOption(json)
-  .action((options) => main((config) => sourceAdopt(config, options)))
+  .action((options) => main(async (config) => (await import('./commands/source.ts')).sourceAdopt(config, options)))
 source
   .command('drop')
   .description('drop slot and publication')
   .option('--yes', 'yes, lose what the slot still holds')
   .addOption(json)
-  .action((options) => main((config) => sourceDrop(config, options)))
+  .action((options) => main(async (config) => (await import('./commands/source.ts')).sourceDrop(config, options)))
 
 program
   .command('capture')
   .description('the source into the raw topic')
   .addOption(json)
-  .action(() => main((config, signal) => runStage(environment(config), 'capture', signal)))
+  .action(() =>
+    main(async (config, signal) =>
+      (await import('./commands/stage.ts')).runStage(await environment(config), 'capture', signal),
+    ),
+  )
 
 program
   .command('unify')
   .description('the raw topic into the governed topics')
   .addOption(json)
-  .action(() => main((config, signal) => runStage(environment(config), 'unify', signal)))
+  .action(() =>
+    main(async (config, signal) =>
+      (await import('./commands/stage.ts')).runStage(await environment(config), 'unify', signal),
+    ),
+  )
 
 program
   .command('deliver')
   .description('the raw topic into one place')
   .argument('<sink>', SINKS.join(' | '), sinkName)
   .addOption(json)
-  .action((sink: SinkName) => main((config, signal) => runStage(environment(config), sink, signal)))
+  .action((sink: SinkName) =>
+    main(async (config, signal) =>
+      (await import('./commands/stage.ts')).runStage(await environment(config), sink, signal),
+    ),
+  )
 
 program
   .command('serve')
   .description('the API over the operational store')
   .addOption(json)
-  .action(() => main((config, signal) => runServe(environment(config), signal)))
+  .action(() =>
+    main(async (config, signal) => (await import('./commands/serve.ts')).runServe(await environment(config), signal)),
+  )
 
 program
   .command('console')
   .description('the pages for those who run the pipeline and look incidents up')
   .addOption(json)
-  .action(() => main((config, signal) => runConsole(environment(config), signal)))
+  .action(() =>
+    main(async (config, signal) =>
+      (await import('./commands/console.ts')).runConsole(await environment(config), signal),
+    ),
+  )
 
 program
   .command('status')
   .description("every hop's place and lag")
   .option('--watch', 'again every two seconds')
   .addOption(json)
-  .action((options) => main((config, signal) => status(config, options, signal)))
+  .action((options) =>
+    main(async (config, signal) => (await import('./commands/status.ts')).status(config, options, signal)),
+  )
 
 program
   .command('lineage')
   .description('where each row of an incident stands in every place, and which record made it')
   .argument('<report>', 'the id or the reference of a report')
   .addOption(json)
-  .action((report: string, options) => main((config) => lineageCommand(config, report, options)))
+  .action((report: string, options) =>
+    main(async (config) => (await import('./commands/lineage.ts')).lineageCommand(config, report, options)),
+  )
 
 program
   .command('replay')
@@ -123,7 +139,16 @@ program
   .option('--from <position>', 'leave out what lies before')
   .option('--rebuild', 'fill a whole new place beside the live one, and swap; what was there stays as the previous one')
   .addOption(json)
-  .action((options) => main((config, signal) => replayCommand(config, options, signal)))
+  .action((options) =>
+    main(async (config, signal) => (await import('./commands/replay.ts')).replayCommand(config, options, signal)),
+  )
+
+program
+  .command('export')
+  .description('the published analytics copy as parquet for Analytical Platform, with its metadata')
+  .requiredOption('--to <directory>', 'where the landings lie')
+  .addOption(json)
+  .action((options) => main(async (config) => (await import('./commands/export.ts')).exportCommand(config, options)))
 
 program
   .command('snapshot')
@@ -132,7 +157,27 @@ program
   .option('--workers <n>', 'sessions that read side by side', count)
   .option('--rate <n>', 'rows a second, at most', count)
   .addOption(json)
-  .action((tables: string[], options) => main((config, signal) => snapshotCommand(config, tables, options, signal)))
+  .action((tables: string[], options) =>
+    main(async (config, signal) =>
+      (await import('./commands/repair.ts')).snapshotCommand(config, tables, options, signal),
+    ),
+  )
+
+for (const [kind, does] of [
+  [
+    'pause',
+    'read tables outside the stream no further, with those that hang on them; what changes in them still streams',
+  ],
+  ['resume', 'go on reading paused tables where it was'],
+] as const) {
+  program
+    .command(kind)
+    .description(does)
+    .argument('<table...>', 'schema.table; the schema public may be left out')
+    .action((tables: string[]) =>
+      main(async (config) => (await import('./commands/pause.ts')).holdCommand(config, kind, tables)),
+    )
+}
 
 program
   .command('repair')
@@ -143,7 +188,9 @@ program
   .option('--all', 'everything')
   .option('--dry-run', 'only say what would be read')
   .addOption(json)
-  .action((options) => main((config, signal) => repairCommand(config, options, signal)))
+  .action((options) =>
+    main(async (config, signal) => (await import('./commands/repair.ts')).repairCommand(config, options, signal)),
+  )
 
 program
   .command('migrate')
@@ -154,14 +201,18 @@ program
   .option('--compare', 'then NOMIS against the incident database')
   .option('--follow', 'then what changes in NOMIS, until the cut-off')
   .addOption(json)
-  .action((options) => main((config, signal) => migrateCommand(config, options, signal)))
+  .action((options) =>
+    main(async (config, signal) => (await import('./commands/migrate.ts')).migrateCommand(config, options, signal)),
+  )
 
 const nomis = program.command('nomis').description('the move from NOMIS')
 nomis
   .command('status')
   .description('whether NOMIS’s incident screens, endpoints and tables may go, and why not')
   .addOption(json)
-  .action((options) => main((config) => nomisStatusCommand(config, options)))
+  .action((options) =>
+    main(async (config) => (await import('./commands/migrate.ts')).nomisStatusCommand(config, options)),
+  )
 
 program
   .command('reconcile')
@@ -172,7 +223,9 @@ program
   .option('--report <directory>', 'write reconcile-<lsn>.json and .html there, signed with REPORT_SIGNING_KEY')
   .option('--verify <file>', "check a report's signature, and do nothing else")
   .addOption(json)
-  .action((options) => main((config, signal) => reconcileCommand(config, options, signal)))
+  .action((options) =>
+    main(async (config, signal) => (await import('./commands/reconcile.ts')).reconcileCommand(config, options, signal)),
+  )
 
 program
   .command('doctor')
@@ -181,50 +234,62 @@ program
   )
   .option('--idle <seconds>', 'a transaction that is idle for longer is found', count, 60)
   .addOption(json)
-  .action((options) => main((config) => doctor(config, options)))
+  .action((options) => main(async (config) => (await import('./commands/doctor.ts')).doctor(config, options)))
 
 const contracts = program.command('contracts').description('the governed contracts')
 contracts
   .command('check')
   .description('whether every earlier version, in the registry and in git, goes together with what lies here; exit 6')
   .addOption(json)
-  .action((options) => main((config) => contractsCheck(config, options)))
+  .action((options) =>
+    main(async (config) => (await import('./commands/contracts.ts')).contractsCheck(config, options)),
+  )
 contracts
   .command('diff')
   .description('what a changed policy or contract makes appear or vanish where, against the newest commit; exit 1')
   .addOption(json)
-  .action((options) => main((config) => contractsDiff(config, options)))
+  .action((options) => main(async (config) => (await import('./commands/contracts.ts')).contractsDiff(config, options)))
 contracts
   .command('publish')
   .description('register every contract; a level is raised, never lowered')
   .addOption(json)
-  .action((options) => main((config) => contractsPublish(config, options)))
+  .action((options) =>
+    main(async (config) => (await import('./commands/contracts.ts')).contractsPublish(config, options)),
+  )
 contracts
   .command('verify-dpr')
   .description("what DPR's jobs would make of each file of a raw zone")
   .argument('<dir>', 'a folder, or s3://bucket/prefix')
   .addOption(json)
-  .action((directory: string, options) => main(() => contractsVerifyDpr(directory, options)))
+  .action((directory: string, options) =>
+    main(async () => (await import('./commands/contracts-verify-dpr.ts')).contractsVerifyDpr(directory, options)),
+  )
 
 const deadLetters = program.command('dead-letters').description('what could not be processed')
 deadLetters
   .command('list')
   .description('by code, with times and incidents')
   .addOption(json)
-  .action((options) => main((config) => deadLettersList(config, options)))
+  .action((options) =>
+    main(async (config) => (await import('./commands/dead-letters.ts')).deadLettersList(config, options)),
+  )
 deadLetters
   .command('show')
   .description('one of them: code, position, incident, remedy and origin')
   .argument('<id>', 'partition/offset of the refused record')
   .addOption(json)
-  .action((id: string, options) => main((config) => deadLettersShow(config, id, options)))
+  .action((id: string, options) =>
+    main(async (config) => (await import('./commands/dead-letters.ts')).deadLettersShow(config, id, options)),
+  )
 deadLetters
   .command('replay')
   .description('have their rows read again from the source; exit 1 when the rules still refuse one')
   .argument('[id...]', 'all that were not skipped unless given')
   .option('--dry-run', "only say what today's rules make of them")
   .addOption(json)
-  .action((ids: string[], options) => main((config) => deadLettersReplay(config, ids, options)))
+  .action((ids: string[], options) =>
+    main(async (config) => (await import('./commands/dead-letters.ts')).deadLettersReplay(config, ids, options)),
+  )
 deadLetters
   .command('skip')
   .description('give a row up, recorded with who and why; its incident stays incomplete')
@@ -232,7 +297,9 @@ deadLetters
   .requiredOption('--by <who>', 'who decided it')
   .requiredOption('--reason <why>', 'why; it names no person of the incident')
   .addOption(json)
-  .action((id: string, options) => main((config) => deadLettersSkip(config, id, options)))
+  .action((id: string, options) =>
+    main(async (config) => (await import('./commands/dead-letters.ts')).deadLettersSkip(config, id, options)),
+  )
 
 try {
   await program.parseAsync()
@@ -270,45 +337,10 @@ function sentence(error: unknown): string {
   return `UNEXPECTED: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`
 }
 
-function environment(config: Config) {
+async function environment(config: Config): Promise<Environment> {
+  const [{ logger, metrics }, { tableProgress }] = await Promise.all([
+    import('./observability.ts'),
+    import('./commands/progress.ts'),
+  ])
   return { config, log: logger(config.LOG_LEVEL), metrics: metrics(), progress: tableProgress() }
-}
-
-function count(text: string): number {
-  const n = Number(text)
-  if (!Number.isInteger(n) || n < 0) throw new InvalidArgumentError('Expected a whole number.')
-  return n
-}
-
-function sinkName(text: string): SinkName {
-  const found = SINKS.find((name) => name === text)
-  if (found === undefined) throw new InvalidArgumentError(`Expected ${SINKS.join(', ')}.`)
-  return found
-}
-
-/** The commands that do something, those of a group among them. */
-function leaves(command: Command): Command[] {
-  return command.commands.flatMap((each) => (each.commands.length > 0 ? each.commands : [each])) as Command[]
-}
-
-function term(command: Command): string {
-  const group = command.parent === null || command.parent === program ? '' : `${command.parent.name()} `
-  const args = command.registeredArguments.map((argument) => ` <${argument.name()}>`).join('')
-  return `${group}${command.name()}${args} [options]`
-}
-
-function environmentHelp(): string {
-  const width = Math.max(...Object.keys(OPTIONS).map((name) => name.length))
-  return Object.entries(OPTIONS)
-    .map(([name, option]) => {
-      const byDefault = 'byDefault' in option ? ` (${option.byDefault})` : ''
-      return `  ${name.padEnd(width)}  ${option.says}${byDefault}`
-    })
-    .join('\n')
-}
-
-function exitHelp(): string {
-  return Object.entries(EXIT)
-    .map(([name, code]) => `  ${String(code).padStart(3)}  ${name}`)
-    .join('\n')
 }

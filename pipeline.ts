@@ -7,19 +7,16 @@
  *   deliver   raw topic         → dpr-raw | operational | analytics
  *   serve     operational store → API
  */
-import { readFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
 import { unify } from './transforms/unify.ts'
 import { type Config, required } from './config.ts'
 import { postgresFeed } from './connectors/postgres/feed.ts'
+import type { Reached } from './connectors/postgres/steps.ts'
 import { batch } from './core/batch.ts'
-import type { Change } from './core/change.ts'
-import { PipelineError } from './core/error.ts'
+import { imageBytes, type Change, type Tuple } from './core/change.ts'
 import { drain, map, type Feed } from './core/feed.ts'
 import { RULES_VERSION, type IncidentChange } from './core/incident.ts'
 import type { PlacedSink } from './core/place.ts'
 import { BEGINNING } from './core/position.ts'
-import type { Logger, Metrics } from './observability.ts'
 import { deadLetterCodec } from './schemas/dead-letter.ts'
 import { eventCodec } from './schemas/events.ts'
 import { governedCodec } from './schemas/governed.ts'
@@ -27,70 +24,17 @@ import { projections } from './schemas/policy/projection.ts'
 import { unclassifiedWatch } from './schemas/policy/unclassified.ts'
 import { rawDecoder } from './schemas/raw-decoder.ts'
 import { rawEncoder } from './schemas/raw-encoder.ts'
-import { httpRegistry } from './schemas/registry-http.ts'
-import { localRegistry } from './schemas/registry-local.ts'
-import type { ListedRegistry, Registry } from './schemas/registry.ts'
 import { analytics } from './sinks/analytics.ts'
 import { dprRaw, DPR_FLUSH } from './sinks/dpr-raw.ts'
 import { governedTopics } from './sinks/governed.ts'
+import type { SinkName } from './sinks/names.ts'
 import { operationalStore } from './sinks/operational.ts'
+import { analyticsDirectory, dprDirectory, operationalUrl, topicsOf, type Runtime } from './runtime.ts'
 import { changeFeed, type ChangeFeed } from './transport/changes.ts'
-import { embeddedTransport } from './transport/embedded.ts'
-import { kafkaTransport } from './transport/kafka.ts'
 import { readHistory, readTails } from './transport/recovery.ts'
-import type { Topic, Transport } from './transport/topic.ts'
-import { topics, type Topics } from './transport/topics.ts'
 
-export const SINKS = ['dpr-raw', 'operational', 'analytics'] as const
-export type SinkName = (typeof SINKS)[number]
-
-/** What every stage stands on, whichever runtime it is. */
-export interface Runtime {
-  readonly config: Config
-  readonly transport: Transport
-  readonly registry: Registry
-  readonly raw: Topic
-  readonly log: Logger
-  readonly metrics: Metrics
-  /** Told how a table's snapshot goes. */
-  readonly progress?: (table: string, rows: number, expected: number) => void
-}
-
-type Environment = Pick<Runtime, 'config' | 'log' | 'metrics' | 'progress'>
-
-/** One process, topics in SQLite, registry in the state directory. */
-export async function embeddedRuntime(environment: Environment): Promise<Runtime> {
-  const { config } = environment
-  const transport = await embeddedTransport({
-    directory: config.STATE_DIR,
-    partitions: config.KAFKA_PARTITIONS,
-    maxBytes: config.TOPIC_MAX_BYTES,
-  })
-  return runtime(environment, transport, localRegistry(config.STATE_DIR))
-}
-
-/** Any brokers, any registry with Confluent's API, as many processes as wanted. */
-export async function kafkaRuntime(environment: Environment): Promise<Runtime> {
-  const { config } = environment
-  required(config, 'SCHEMA_REGISTRY_URL')
-  return runtime(environment, await kafkaTransport(kafkaOptions(config)), openRegistry(config))
-}
-
-/** That of SCHEMA_REGISTRY_URL, or the one in the state directory. */
-export function openRegistry(config: Config): ListedRegistry {
-  const { SCHEMA_REGISTRY_URL: url } = config
-  if (url === undefined) return localRegistry(config.STATE_DIR)
-  const auth = credentials(config.SCHEMA_REGISTRY_AUTH)
-  return httpRegistry({ url, ...(auth === null ? {} : { auth }) })
-}
-
-async function runtime(environment: Environment, transport: Transport, registry: Registry): Promise<Runtime> {
-  const raw = await transport.topic(topics(environment.config.NAMESPACE).raw)
-  return { ...environment, transport, registry, raw }
-}
-
-/** The source into the raw topic. */
-export async function capture(runtime: Runtime, signal: AbortSignal): Promise<void> {
+/** The source into the raw topic. A test is told where it stands; otherwise nobody is. */
+export async function capture(runtime: Runtime, signal: AbortSignal, reached?: Reached): Promise<void> {
   const { config, raw, registry, log, metrics, progress } = runtime
   const decoder = rawDecoder(registry)
   const url = required(config, 'DATABASE_URL')
@@ -99,6 +43,7 @@ export async function capture(runtime: Runtime, signal: AbortSignal): Promise<vo
     topic: raw.name,
     namespace: config.NAMESPACE,
     database: new URL(url).pathname.slice(1),
+    maxBytes: topicsOf(config).raw.maxMessageBytes,
   })
   const feed = postgresFeed(
     {
@@ -108,9 +53,11 @@ export async function capture(runtime: Runtime, signal: AbortSignal): Promise<vo
       partitions: raw.partitions,
       stateDirectory: config.STATE_DIR,
       tails: () => readTails(raw, decoder, RECOVERY_LOOK),
+      ends: async () => (await raw.bounds()).map(({ high }) => high),
       history: () => readHistory(raw, decoder, `${config.NAMESPACE}.index`),
       accept: (table) => encoder.accept(table),
       warn: (sentence) => log.warn(sentence),
+      reached,
       ...(progress === undefined ? {} : { progress }),
     },
     signal,
@@ -118,7 +65,12 @@ export async function capture(runtime: Runtime, signal: AbortSignal): Promise<vo
   await drain(
     metrics.observed('capture', ahead(feed), (change) => change),
     {
-      write: async (changes) => raw.write(await encoder.encode(changes)),
+      write: async (changes) => {
+        const messages = await encoder.encode(changes)
+        reached?.('encoded')
+        await raw.write(messages)
+        reached?.('written')
+      },
     },
   )
 }
@@ -219,26 +171,6 @@ export async function openSink(
   }
 }
 
-/** A folder, or `s3://bucket/prefix`. */
-/** The topics as this environment calls them. */
-export function topicsOf({ NAMESPACE, UNIFIED_TOPIC }: Config): Topics {
-  const named = topics(NAMESPACE)
-  return UNIFIED_TOPIC === undefined ? named : { ...named, unified: { ...named.unified, name: UNIFIED_TOPIC } }
-}
-
-export function dprDirectory(config: Config): string {
-  const { DPR_DIR } = config
-  return DPR_DIR?.startsWith('s3://') === true ? DPR_DIR : resolve(DPR_DIR ?? join(config.STATE_DIR, 'dpr'))
-}
-
-export function analyticsDirectory(config: Config): string {
-  return resolve(config.ANALYTICS_DIR ?? join(config.STATE_DIR, 'analytics'))
-}
-
-export function operationalUrl(config: Config): string {
-  return config.OPERATIONAL_DATABASE_URL ?? required(config, 'DATABASE_URL')
-}
-
 /** How many records of a partition capture looks at before it goes on: more than a predecessor can have had in hand. */
 const RECOVERY_LOOK = 5_000
 
@@ -246,6 +178,8 @@ const RECOVERY_LOOK = 5_000
 const UNREAD = { next: 0, height: BEGINNING }
 
 const AHEAD_BYTES = 8 << 20
+/** What a change takes in memory beside its images. */
+const HELD_BYTES = 200
 
 /** Once for each shape of a table. */
 function tellUnclassified({ log, metrics }: Runtime, table: string, columns: readonly string[]): void {
@@ -269,40 +203,6 @@ function unified(runtime: Runtime, hop: string, changes: ChangeFeed, ageMs: numb
 }
 
 /** Encoding and sending one run while the next is decoded. */
-function ahead<T extends Change<unknown>>(feed: Feed<T>): Feed<T> {
-  return batch(feed, { ageMs: 0, bytes: AHEAD_BYTES, size: () => 400 })
-}
-
-/** `user:password`; the password may hold colons. */
-function credentials(text: string | undefined): { username: string; password: string } | null {
-  if (text === undefined) return null
-  const colon = text.indexOf(':')
-  return { username: text.slice(0, colon), password: text.slice(colon + 1) }
-}
-
-/** How the brokers are reached. CONFIG for a certificate authority that cannot be read. */
-export function kafkaOptions(config: Config): Parameters<typeof kafkaTransport>[0] {
-  const { KAFKA_SSL_CA: ca, KAFKA_SASL_USERNAME: username, KAFKA_SASL_PASSWORD: password } = config
-  return {
-    brokers: required(config, 'KAFKA_BROKERS').split(','),
-    partitions: config.KAFKA_PARTITIONS,
-    clientId: config.NAMESPACE,
-    transactionalPrefix: config.NAMESPACE,
-    commitMs: config.UNIFY_COMMIT_MS,
-    ...(ca === undefined ? {} : { ssl: { ca: [readAuthority(ca)] } }),
-    ...(username === undefined ? {} : { sasl: { mechanism: 'scram-sha-512', username, password: password ?? '' } }),
-  }
-}
-
-function readAuthority(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (cause) {
-    throw new PipelineError(
-      'CONFIG',
-      `KAFKA_SSL_CA names ${path}, which cannot be read`,
-      'Name a file with the certificate authority as PEM.',
-      { cause },
-    )
-  }
+function ahead(feed: Feed<Change<Tuple>>): Feed<Change<Tuple>> {
+  return batch(feed, { ageMs: 0, bytes: AHEAD_BYTES, size: (change) => HELD_BYTES + imageBytes(change) })
 }

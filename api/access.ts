@@ -5,6 +5,8 @@ export interface Caller {
   readonly clientId: string
   /** With their prefix: `ROLE_…`. */
   readonly roles: ReadonlySet<string>
+  /** What the client may do at all, whoever stands behind it: `read`, `write`. */
+  readonly scopes: ReadonlySet<string>
   /** The prisons whose reports they may see; null when their roles alone decide. */
   readonly caseloads: ReadonlySet<string> | null
 }
@@ -30,5 +32,7 @@ declare module 'fastify' {
     roles?: readonly string[]
     /** What the audit record calls it: `VIEW_…`, `SEARCH_…`. A route that shows or changes an incident has one. */
     audited?: string
+    /** Of a POST that changes nothing: it needs no scope `write`. */
+    onlyAsks?: true
   }
 }

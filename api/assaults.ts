@@ -1,6 +1,6 @@
 /**
- * A prisoner's assaults in one answer: what takes CatTool 2 + N calls (domain 6.2). It counts a report once, and only
- * where number and role are those of one involvement; the list's filters match them on two.
+ * A prisoner's assaults in one answer: what takes CatTool 2 + N calls (rule service.cattool). It counts a report once,
+ * and only where number and role are those of one involvement; the list's filters match them on two.
  */
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
@@ -11,7 +11,8 @@ import type { Query } from './database.ts'
 import { ErrorResponse } from './errors.ts'
 import { answerFresh } from './freshness.ts'
 import { FreshHeaders, PrisonerNumber, SummaryQuery } from './parameters.ts'
-import { INCOMPLETE, REPORTS } from './queries.ts'
+import { REPORTS } from './filters.ts'
+import { INCOMPLETE } from './queries.ts'
 import { VIEW_REPORTS } from './roles.ts'
 import { AssaultSummary } from './shapes.ts'
 

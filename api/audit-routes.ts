@@ -6,7 +6,7 @@ import type pg from 'pg'
 import { z } from 'zod'
 import type { Audit } from './audit.ts'
 import { onSnapshot } from './database.ts'
-import { optional, paging, storableText } from './parameters.ts'
+import { date, optional, paging, storableText } from './parameters.ts'
 import { OPERATE_READ, REVIEW_AUDIT, VIEW_REPORTS } from './roles.ts'
 
 const AuditQuery = z.object({
@@ -15,6 +15,8 @@ const AuditQuery = z.object({
   subjectId: optional(storableText('subjectId', 1, 100)).describe(
     'A prisoner’s number, or a report’s id or reference.',
   ),
+  from: date('from').describe('The first day, as London has it.'),
+  until: date('until').describe('The last day, as London has it.'),
   ...paging,
 })
 
@@ -63,7 +65,7 @@ function analysisRoutes(server: FastifyInstance, audit: Audit): void {
     server.withTypeProvider<ZodTypeProvider>().post(
       path,
       {
-        config: { roles: [VIEW_REPORTS, OPERATE_READ], audited },
+        config: { roles: [VIEW_REPORTS, OPERATE_READ], audited, onlyAsks: true },
         schema: { tags: ['Audit'], summary, body: Analysis, response: { 200: z.object({ digest: z.string() }) } },
       },
       async (request) => {
@@ -91,13 +93,19 @@ export function auditRoutes(server: FastifyInstance, database: pg.Pool, audit: A
       },
     },
     async (request): Promise<AuditPage> => {
-      const { page: number = 0, size = 20, who, what, subjectId } = request.query
+      const { page: number = 0, size = 20, who, what, subjectId, from: first, until: last } = request.query
       request.subject = { id: subjectId ?? who ?? 'all', type: 'AUDIT' }
       await audit.ready()
-      const given = { who, what, subject_id: subjectId }
-      const conditions = Object.entries(given).filter(([, value]) => value !== undefined)
+      const asked: readonly (readonly [condition: (value: string) => string, value: string | undefined])[] = [
+        [(value) => `who = ${value}`, who],
+        [(value) => `what = ${value}`, what],
+        [(value) => `subject_id = ${value}`, subjectId],
+        [(value) => `"when" >= ${midnight(value, 0)}`, first],
+        [(value) => `"when" < ${midnight(value, 1)}`, last],
+      ]
+      const conditions = asked.filter(([, value]) => value !== undefined)
       const values = conditions.map(([, value]) => value)
-      const where = ['true', ...conditions.map(([column], i) => `${column} = $${i + 1}`)].join(' AND ')
+      const where = ['true', ...conditions.map(([condition], i) => condition(`$${i + 1}`))].join(' AND ')
       const from = `FROM prisons.incidents_audit WHERE ${where}`
       return onSnapshot(database, 'SELECT 1', async (_, query) => {
         const [counted] = await query<{ total: number }>(`SELECT count(*) AS total ${from}`, values)
@@ -118,4 +126,9 @@ export function auditRoutes(server: FastifyInstance, database: pg.Pool, audit: A
       })
     },
   )
+}
+
+/** When the day begins in London, or the day `days` behind it. */
+function midnight(day: string, days: number): string {
+  return `((${day}::date + ${days})::timestamp AT TIME ZONE 'Europe/London')`
 }

@@ -4,6 +4,7 @@
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Subject } from './access.ts'
+import { reasonOf } from './reason.ts'
 
 export interface AuditRecord {
   /** The route's verb and thing: `VIEW_INCIDENT_REPORT`. */
@@ -15,7 +16,7 @@ export interface AuditRecord {
   readonly operationId: string
   readonly correlationId: string
   readonly subject: Subject | null
-  /** As the caller gave it in X-Reason. */
+  /** As the caller gave it in X-Reason, decoded. */
   readonly why: string | null
   /** The route, the status of its answer and the names of the filters: no value of any. */
   readonly details: Readonly<Record<string, unknown>>
@@ -60,7 +61,6 @@ function recordOf(request: FastifyRequest, reply: FastifyReply): AuditRecord | n
   if (NOT_RECORDED.has(reply.statusCode)) return null
   if (reply.statusCode >= 500 && request.method === 'GET') return null
   const [, trace] = TRACE.exec(String(headers['traceparent'] ?? '')) ?? []
-  const reason = headers['x-reason']
   return {
     what: audited,
     when: new Date(),
@@ -69,7 +69,7 @@ function recordOf(request: FastifyRequest, reply: FastifyReply): AuditRecord | n
     operationId: trace ?? request.id,
     correlationId: request.id,
     subject: request.subject ?? subjectOf(request),
-    why: typeof reason === 'string' && reason !== '' ? reason : null,
+    why: reasonOf(headers),
     details: { method: request.method, route: routeOptions.url, status: reply.statusCode, filters: filtersOf(request) },
   }
 }

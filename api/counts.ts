@@ -1,59 +1,49 @@
-/** How many reports match: counted where that is quick, remembered for a moment where it is not. */
-import type pg from 'pg'
+/** How many reports match: exact, and on the answer's own snapshot. */
 import type { Query } from './database.ts'
+import { filters, REPORTS } from './filters.ts'
+import type { CountedBy, ReportFilters } from './parameters.ts'
 
-/** Counts with a statement that gives `total`. */
-export type Count = (query: Query, sql: string, values: readonly unknown[]) => Promise<number>
+/** What the store keeps a count for each of. */
+const COUNTED: ReadonlySet<string> = new Set(['location', 'source', 'status', 'type'])
 
-export const countNow: Count = async (query, sql, values) =>
-  (await query<{ total: number }>(sql, values))[0]?.total ?? 0
+const MAINTAINED = { table: 'prisons.incidents_report_count r', total: 'coalesce(sum(r.reports), 0)::bigint' }
+const REPORT_BY_REPORT = { table: REPORTS, total: 'count(*)' }
 
-/** A count that took less is never remembered. */
-const SLOW_MS = 20
-/** So long a remembered count stands; then it still does while it is made anew, up to the last. */
-const FRESH_MS = 1_000
-const LAST_MS = 10_000
-const MOST_REMEMBERED = 200
-
-interface Remembered {
-  readonly total: number
-  readonly at: number
-  renewing: boolean
+/** A few thousand counts where everything is asked for; who asks for a person or for some days matches few reports. */
+function countable({ asked }: ReportFilters, by: readonly CountedBy[] = []): typeof MAINTAINED {
+  const maintained = Object.entries(asked).every(
+    ([name, value]) => COUNTED.has(name) || value === undefined || (Array.isArray(value) && value.length === 0),
+  )
+  return maintained && !by.includes('month') ? MAINTAINED : REPORT_BY_REPORT
 }
 
-/**
- * Counts on the answer's own snapshot; but a count of very many reports costs more than all else of an answer, and a
- * pager's total need not be newer than a second. Renewed beside the answers, so that none waits for it twice.
- */
-export function countRemembered(database: pg.Pool): Count {
-  const remembered = new Map<string, Remembered>()
+export async function countReports(query: Query, which: ReportFilters): Promise<number> {
+  const { where, values } = filters(which)
+  const { table, total } = countable(which)
+  const [row] = await query<{ total: number }>(`SELECT ${total} AS total FROM ${table} ${where}`, values)
+  return row!.total
+}
 
-  async function count(key: string, query: Query, sql: string, values: readonly unknown[]): Promise<number> {
-    const begun = performance.now()
-    const total = await countNow(query, sql, values)
-    remembered.delete(key)
-    if (performance.now() - begun >= SLOW_MS) remembered.set(key, { total, at: performance.now(), renewing: false })
-    const [oldest] = remembered.keys()
-    if (remembered.size > MOST_REMEMBERED && oldest !== undefined) remembered.delete(oldest)
-    return total
-  }
+/** More than these are not one answer. */
+export const MOST_GROUPS = 10_000
 
-  async function renew(key: string, sql: string, values: readonly unknown[]): Promise<void> {
-    const query: Query = async (text, given) =>
-      (await database.query(text, given === undefined ? undefined : [...given])).rows
-    // What fails here fails aloud for the next answer that counts itself.
-    await count(key, query, sql, values).catch(() => remembered.delete(key))
-  }
+const GROUPS: Readonly<Record<CountedBy, string>> = {
+  prison: `coalesce(r.location, '')`,
+  type: 'r.type',
+  status: 'r.status',
+  month: `to_char(r.incident_date_and_time_local, 'YYYY-MM')`,
+}
 
-  return async (query, sql, values) => {
-    const key = JSON.stringify([sql, values])
-    const known = remembered.get(key)
-    const age = known === undefined ? Infinity : performance.now() - known.at
-    if (known === undefined || age > LAST_MS) return count(key, query, sql, values)
-    if (age > FRESH_MS && !known.renewing) {
-      known.renewing = true
-      void renew(key, sql, values)
-    }
-    return known.total
-  }
+/** How many reports match, in all and of each group; one more than {@link MOST_GROUPS} when there are too many. */
+export async function readCounts(query: Query, { by, ...which }: ReportFilters & { by: readonly CountedBy[] }) {
+  const { where, values } = filters(which)
+  const { table, total } = countable(which, by)
+  const columns = by.map((each) => `${GROUPS[each]} AS "${each}"`).join(', ')
+  const places = by.map((_, i) => i + 1).join(', ')
+  const groups = await query<Partial<Record<CountedBy, string>> & { count: number }>(
+    `SELECT ${columns}, ${total} AS count FROM ${table} ${where}
+     GROUP BY ${places} HAVING ${total} > 0 ORDER BY ${places} LIMIT ${MOST_GROUPS + 1}`,
+    values,
+  )
+  return { total: groups.reduce((sum, { count }) => sum + count, 0), groups }
 }

@@ -15,6 +15,8 @@ export interface TokenFor {
   readonly username?: string | undefined
   readonly clientId?: string
   readonly roles?: readonly string[]
+  /** To read and to write unless given. */
+  readonly scope?: readonly string[]
   /** Absent for all prisons. */
   readonly caseloads?: readonly string[] | undefined
 }
@@ -44,10 +46,11 @@ export async function demoIdentity(options: { production: boolean }): Promise<De
   return {
     jwks,
     verify: verifyTokens(createLocalJWKSet(jwks), { issuer: ISSUER }),
-    token: ({ username, clientId = CLIENT_ID, roles = [VIEW_REPORTS], caseloads } = {}) =>
+    token: ({ username, clientId = CLIENT_ID, roles = [VIEW_REPORTS], scope = ['read', 'write'], caseloads } = {}) =>
       new SignJWT({
         client_id: clientId,
         authorities: roles,
+        scope,
         ...(username === undefined ? {} : { user_name: username }),
         ...(caseloads === undefined ? {} : { caseloads }),
       })

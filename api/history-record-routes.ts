@@ -1,4 +1,4 @@
-/** The migration history's paths (domain 5.5), and those by which a migrator elsewhere keeps it. */
+/** The migration history's paths (rule service.runs), and those by which a migrator elsewhere keeps it. */
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type pg from 'pg'

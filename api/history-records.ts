@@ -1,4 +1,4 @@
-/** What each run of the migrator did and what it could not bring over (domain 5.5). */
+/** What each run of the migrator did and what it could not bring over (rule service.runs). */
 import type pg from 'pg'
 import { Refusal } from './refusal.ts'
 import { inTransaction, type Sql } from './source.ts'

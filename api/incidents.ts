@@ -4,7 +4,7 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type pg from 'pg'
 import type { z } from 'zod'
 import { caseloadsOf } from './authorise.ts'
-import { countNow, countRemembered, type Count } from './counts.ts'
+import { MOST_GROUPS, readCounts } from './counts.ts'
 import { badRequest, ErrorResponse, reportNotFound } from './errors.ts'
 import { answerFresh } from './freshness.ts'
 import {
@@ -17,7 +17,7 @@ import {
   sortsBy,
   type ReportFilters,
 } from './parameters.ts'
-import { MOST_GROUPS, readCounts, readPage, readReport, type WhichReport } from './queries.ts'
+import { readPage, readReport, type WhichReport } from './queries.ts'
 import { VIEW_REPORTS } from './roles.ts'
 import { ReportBasic, ReportCounts, ReportPage, ReportWithDetails } from './shapes.ts'
 
@@ -43,7 +43,6 @@ const PARTS = {
 
 export function incidentRoutes(server: FastifyInstance, database: pg.Pool): void {
   const app = server.withTypeProvider<ZodTypeProvider>()
-  const remembered = countRemembered(database)
 
   async function answerReport(
     request: FastifyRequest,
@@ -70,12 +69,7 @@ export function incidentRoutes(server: FastifyInstance, database: pg.Pool): void
     },
     (request, reply) =>
       answerFresh(database, reply, (query) =>
-        reportPage(query, {
-          asked: request.query,
-          caseloads: caseloadsOf(request),
-          // Whoever asks for something newer wants the total as new.
-          count: request.headers['if-source-lsn-at-least'] === undefined ? remembered : countNow,
-        }),
+        reportPage(query, { asked: request.query, caseloads: caseloadsOf(request) }),
       ),
   )
 
@@ -164,11 +158,11 @@ export function incidentRoutes(server: FastifyInstance, database: pg.Pool): void
 
 async function reportPage(
   query: Parameters<typeof readPage>[0],
-  { asked, caseloads, count }: { asked: ReportQuery; caseloads: ReportFilters['caseloads']; count: Count },
+  { asked, caseloads }: { asked: ReportQuery; caseloads: ReportFilters['caseloads'] },
 ): Promise<ReportPage> {
   const number = asked.page ?? 0
   const size = asked.size ?? DEFAULT_SIZE
-  const page = { offset: number * size, size, sort: asked.sort, count }
+  const page = { offset: number * size, size, sort: asked.sort }
   const { total, content } = await readPage<ReportBasic>(query, { asked, caseloads }, page)
   return {
     content,

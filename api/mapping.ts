@@ -1,4 +1,4 @@
-/** Which NOMIS incident is which report: the mapping service's paths (domain 5.4). */
+/** Which NOMIS incident is which report: the mapping service's paths (rule service.mapping). */
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type pg from 'pg'
@@ -41,6 +41,10 @@ const Given = z.object({
   mappingType: z.enum(['MIGRATED', 'NOMIS_CREATED', 'DPS_CREATED']),
 })
 
+const Duplicate = ErrorResponse.extend({
+  moreInfo: z.object({ existing: Mapping.nullable(), duplicate: Given }),
+}).describe('What is mapped already, and what was given.')
+
 const COLUMNS = `incident_id AS "dpsIncidentId", nomis_incident_id AS "nomisIncidentId", label,
   mapping_type AS "mappingType", to_char(when_created, 'YYYY-MM-DD"T"HH24:MI:SS.MS') AS "whenCreated"`
 
@@ -60,7 +64,7 @@ export function mappingRoutes(server: FastifyInstance, source: pg.Pool): void {
         tags,
         summary: 'Maps a NOMIS incident to a report',
         body: Given,
-        response: { 201: z.null(), 400: ErrorResponse },
+        response: { 201: z.null(), 400: ErrorResponse, 409: Duplicate },
       },
     },
     async (request, reply) => {
@@ -75,13 +79,13 @@ export function mappingRoutes(server: FastifyInstance, source: pg.Pool): void {
       if (made.length > 0) return reply.code(201).send(null as never)
       const [existing] = await find('incident_id = $1 OR nomis_incident_id = $2', [dps, nomisIncidentId])
       const message = 'Conflict: an incident of this mapping is mapped already'
-      return reply.code(409 as never).send({
+      return reply.code(409).send({
         status: 409,
         errorCode: 1409,
         userMessage: message,
         developerMessage: message,
         moreInfo: { existing: existing ?? null, duplicate: { ...request.body, dpsIncidentId: dps } },
-      } as never)
+      })
     },
   )
 
@@ -133,7 +137,7 @@ export function mappingRoutes(server: FastifyInstance, source: pg.Pool): void {
   app.post(
     '/mapping/incidents/nomis-incident-id',
     {
-      config: audited,
+      config: { ...audited, onlyAsks: true },
       schema: {
         tags,
         summary: 'Which of up to 1,000 NOMIS incidents have a mapping',

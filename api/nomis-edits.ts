@@ -1,6 +1,6 @@
 /** Edits of a NOMIS record by hand: after its cut-off, by the admin role, each kept with what was there before. */
 import type { Caller } from './access.ts'
-import type { NomisRecord } from './report-changes.ts'
+import type { NomisRecord } from './report-lock.ts'
 import type { UpdateReport } from './report-payloads.ts'
 import { Refusal } from './refusal.ts'
 import { readRollouts } from './rollout.ts'
@@ -18,7 +18,7 @@ export interface Edit {
   readonly status?: string
 }
 
-/** As domain 3.2 writes back; ON_HOLD was PIU too. */
+/** As reports are written back (rule nomis.write-back); ON_HOLD was PIU too. */
 const TO_NOMIS: Readonly<Record<string, string>> = {
   AWAITING_REVIEW: 'AWAN',
   ON_HOLD: 'INAN',

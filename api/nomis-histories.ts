@@ -1,4 +1,7 @@
-/** A NOMIS incident's changes of type. They have no number in the payload: time and type tell which is which (domain 2.4). */
+/**
+ * A NOMIS incident's changes of type. They have no number in the payload: time and type tell which is which
+ * (rule nomis.sync).
+ */
 import type { NomisHistoryRows, NomisRows } from '../schemas/nomis-rows.ts'
 import { DELETE_HISTORY, UPSERT_HISTORY } from './nomis-statements.ts'
 import type { Sql } from './source.ts'

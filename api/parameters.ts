@@ -1,18 +1,8 @@
 /** What may be asked. Unknown parameters are ignored; what is not accepted is told without repeating it. */
 import { z } from 'zod'
-import { DPS_CODES, STATUSES, TYPES } from '../transforms/codes.ts'
-
-const USER_ACTIONS = [
-  'REQUEST_REVIEW',
-  'REQUEST_DUPLICATE',
-  'REQUEST_NOT_REPORTABLE',
-  'REQUEST_CORRECTION',
-  'RECALL',
-  'CLOSE',
-  'MARK_DUPLICATE',
-  'MARK_NOT_REPORTABLE',
-  'HOLD',
-] as const
+import { DPS_CODES, TYPES } from '../transforms/codes.ts'
+import { code, STATUS_CODES, USER_ACTIONS } from './codes.ts'
+import { ReasonHeaders } from './reason.ts'
 
 /** An empty parameter says nothing. */
 export function optional<S extends z.ZodType>(schema: S) {
@@ -34,12 +24,8 @@ export function storableText(name: string, shortest: number, longest: number) {
     .regex(/^[^\0]*$/, 'a parameter has a value that no row can have')
 }
 
-function code(name: string, codes: readonly string[]) {
-  return z.enum(codes as [string, ...string[]], { error: `${name} must be one of ${codes.join(', ')}` })
-}
-
 /** PostgreSQL has no year 0. */
-function date(name: string) {
+export function date(name: string) {
   const message = `${name} must be a date like 2024-07-01`
   return optional(z.iso.date({ error: message }).refine((given) => !given.startsWith('0000'), message))
 }
@@ -84,12 +70,7 @@ const filters = {
   ),
   location: list(storableText('location', 2, 20)).describe('Prison or PECS region.'),
   source: optional(code('source', ['DPS', 'NOMIS'])).describe('Where the report was created.'),
-  status: list(
-    code(
-      'status',
-      STATUSES.map(({ status }) => status),
-    ),
-  ),
+  status: list(code('status', STATUS_CODES)),
   type: list(
     code(
       'type',
@@ -170,13 +151,7 @@ export function sortsBy(given: ReportQuery['sort']): SortBy[] {
   })
 }
 
-const reasonMessage = 'X-Reason must have at most 500 characters'
 const lsnMessage = 'If-Source-LSN-At-Least must be an LSN like 16/B374D848'
-
-/** Of every route that asks for a role. Other headers pass. */
-export const ReasonHeaders = z.looseObject({
-  'x-reason': z.string().max(500, reasonMessage).optional().describe('Why; it is kept in the audit record.'),
-})
 
 /** Of routes that answer out of the store. */
 export const FreshHeaders = ReasonHeaders.extend({

@@ -1,28 +1,11 @@
 /**
- * The API's SQL. It reads the view of the reports that speak for their incident, so that a report of NOMIS whose
- * incident DPS took over is nowhere. What the present service writes where it knows nothing stands in for an absence.
+ * The API's SQL. It reads the reports that speak for their incident, so that a report of NOMIS whose incident DPS took
+ * over is nowhere. What the present service writes where it knows nothing stands in for an absence.
  */
-import type { Count } from './counts.ts'
+import { countReports } from './counts.ts'
 import type { Query } from './database.ts'
-import { sortsBy, type CountedBy, type ReportFilters, type ReportQuery, type SortBy } from './parameters.ts'
-
-/**
- * The view's own condition, asked of each row that is looked at: PostgreSQL would otherwise hash every reference of DPS
- * for a page of twenty. OFFSET keeps it from that.
- */
-export const REPORTS = `(
-  SELECT * FROM prisons.incidents_report n
-  WHERE n.source = 'DPS' OR NOT EXISTS (
-    SELECT FROM prisons.incidents_report d WHERE d.reference = n.reference AND d.source = 'DPS' OFFSET 0)) r`
-
-/** All that match, less those that DPS hides: two plain joins, which the planner has good ways for. */
-function countOf(where: string): string {
-  const all = 'FROM prisons.incidents_report r'
-  const hidden = `r.source = 'NOMIS' AND EXISTS (
-    SELECT FROM prisons.incidents_report d WHERE d.reference = r.reference AND d.source = 'DPS')`
-  return `SELECT (SELECT count(*) ${all} ${where}) -
-                 (SELECT count(*) ${all} ${where === '' ? 'WHERE' : `${where} AND`} ${hidden}) AS total`
-}
+import { filters, REPORTS } from './filters.ts'
+import { sortsBy, type ReportFilters, type ReportQuery, type SortBy } from './parameters.ts'
 
 const NO_DETAILS = `'NO DETAILS GIVEN'`
 const NO_USER = `'unknown'`
@@ -80,7 +63,7 @@ const RESPONSES = array(
 
 /**
  * The questions out of `asked`, a table with the place of each. Two questions with one code are possible: their order is
- * that of sequence, then key (domain 9.3).
+ * that of sequence, then key (rule dps.duplicate-questions).
  */
 function questions(asked: string): string {
   // Grouped once: left to itself the planner, which does not know of a large report, groups again for each question.
@@ -193,42 +176,17 @@ export async function readReport<R extends object>(
 export async function readPage<R extends object>(
   query: Query,
   which: ReportFilters,
-  page: { offset: number; size: number; sort: ReportQuery['sort']; count: Count },
+  page: { offset: number; size: number; sort: ReportQuery['sort'] },
 ) {
-  const { where, values } = filters(which)
-  const total = await page.count(query, countOf(where), values)
+  const total = await countReports(query, which)
   if (page.offset >= total) return { total, content: [] as R[] }
+  const { where, values } = filters(which)
   const content = await query<R>(
     `SELECT ${BASIC} FROM ${REPORTS} ${where} ORDER BY ${orderBy(sortsBy(page.sort))}
      LIMIT $${values.length + 1} OFFSET $${values.length + 2}`,
     [...values, page.size, page.offset],
   )
-  // A remembered total may be of a moment before: the page itself knows better.
-  const shown = page.offset + content.length
-  return { total: content.length < page.size && content.length > 0 ? shown : Math.max(total, shown), content }
-}
-
-/** More than these are not one answer. */
-export const MOST_GROUPS = 10_000
-
-const GROUPS: Readonly<Record<CountedBy, string>> = {
-  prison: `coalesce(r.location, '')`,
-  type: 'r.type',
-  status: 'r.status',
-  month: `to_char(r.incident_date_and_time_local, 'YYYY-MM')`,
-}
-
-/** How many reports match, in all and of each group; one more than {@link MOST_GROUPS} when there are too many. */
-export async function readCounts(query: Query, { by, ...which }: ReportFilters & { by: readonly CountedBy[] }) {
-  const { where, values } = filters(which)
-  const columns = by.map((each) => `${GROUPS[each]} AS "${each}"`).join(', ')
-  const places = by.map((_, i) => i + 1).join(', ')
-  const groups = await query<Partial<Record<CountedBy, string>> & { count: number }>(
-    `SELECT ${columns}, count(*) AS count FROM prisons.incidents_current_report r ${where} GROUP BY ${places} ORDER BY ${places}
-     LIMIT ${MOST_GROUPS + 1}`,
-    values,
-  )
-  return { total: groups.reduce((sum, { count }) => sum + count, 0), groups }
+  return { total, content }
 }
 
 /** The id decides what the rest leaves open, so that pages neither repeat nor skip a report. */
@@ -237,39 +195,4 @@ function orderBy(sorts: readonly SortBy[]): string {
     sort.columns.map((column) => `${column.includes('(') ? column : `r.${column}`} ${sort.direction}`),
   )
   return [...columns, `r.id ${sorts[0]!.direction}`].join(', ')
-}
-
-function filters({ asked, caseloads }: ReportFilters): { where: string; values: unknown[] } {
-  const conditions: string[] = []
-  const values: unknown[] = []
-  const when = (value: unknown, condition: (parameter: string) => string): void => {
-    if (value === undefined || (Array.isArray(value) && value.length === 0)) return
-    values.push(value)
-    conditions.push(condition(`$${values.length}`))
-  }
-  if (caseloads !== null) {
-    values.push(caseloads)
-    conditions.push(`r.location = ANY ($${values.length})`)
-  }
-  when(asked.reference, (p) => `r.reference = ${p}`)
-  when(asked.location, (p) => `r.location = ANY (${p})`)
-  when(asked.source, (p) => `r.created_in = ${p}`)
-  when(asked.status, (p) => `r.status = ANY (${p})`)
-  when(asked.type, (p) => `r.type = ANY (${p})`)
-  when(asked.incidentDateFrom, (p) => `r.incident_date_and_time_local >= ${p}::date`)
-  when(asked.incidentDateUntil, (p) => `r.incident_date_and_time_local < ${p}::date + 1`)
-  when(asked.reportedDateFrom, (p) => `r.reported_at_local >= ${p}::date`)
-  when(asked.reportedDateUntil, (p) => `r.reported_at_local < ${p}::date + 1`)
-  when(asked.reportedByUsername, (p) => `r.reported_by = ${p}`)
-  when(asked.involvingStaffUsername, (p) => involving('staff_involvement', `staff_username = ${p}`))
-  when(asked.involvingPrisonerNumber, (p) => involving('prisoner_involvement', `prisoner_number = ${p}`))
-  // As in the present service the number and the role may be those of two prisoners of the report (domain 6.2).
-  when(asked.involvingPrisonerRole, (p) => involving('prisoner_involvement', `prisoner_role = ANY (${p})`))
-  when(asked.userAction, (p) => `r.last_user_action = ANY (${p})`)
-  return { where: conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`, values }
-}
-
-function involving(table: string, condition: string): string {
-  return `EXISTS (SELECT FROM prisons.incidents_${table} i
-                  WHERE i.reference = r.reference AND i.report_id = r.id AND i.${condition})`
 }

@@ -1,4 +1,7 @@
-/** What the writing routes refuse, with the present service's error codes (domain 2.4) and those that it had no need of. */
+/**
+ * What the writing routes refuse, with the present service's error codes (rule nomis.sync) and those that it had no
+ * need of.
+ */
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { answerFailure } from './errors.ts'
 

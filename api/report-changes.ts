@@ -1,38 +1,23 @@
-/** What changes a report of DPS: each in one transaction, on the locked report (domain 1.7). */
-import type pg from 'pg'
-import type { Caller } from './access.ts'
+/** What changes a report of DPS: each in one transaction, on the locked report (rule dps.writes). */
 import { londonDate, londonTime, type Clock } from './clock.ts'
 import { editNomisRecord } from './nomis-edits.ts'
 import { readRollouts } from './rollout.ts'
-import { ADMINISTER_REPORTS } from './roles.ts'
 import { Refusal } from './refusal.ts'
+import {
+  mustBeEditable,
+  mustSee,
+  onReport,
+  onReportOrNomis,
+  touch,
+  type Change,
+  type Locked,
+  type OnReport,
+} from './report-lock.ts'
 import type { ChangeStatus, CreateReport, UpdateReport } from './report-payloads.ts'
 import { readReport, type Report } from './report-rows.ts'
-import { isEditable, refusedTransition, reportedIn, rolloutOf } from './rules.ts'
+import { refusedTransition, reportedIn, rolloutOf } from './rules.ts'
 import { inTransaction, type Sql } from './source.ts'
 import type { z } from 'zod'
-
-export interface Change {
-  readonly source: pg.Pool
-  readonly caller: Caller
-  readonly clock: Clock
-}
-
-export interface OnReport extends Change {
-  readonly id: string
-  /** The report's modifiedAt as the caller read it: another one is a conflict. */
-  readonly modifiedAt?: string | undefined
-}
-
-/** The report as it is locked. */
-export interface Locked {
-  readonly id: string
-  readonly location: string
-  readonly status: string
-  readonly type: string
-  /** London time. */
-  readonly now: string
-}
 
 /** A draft with the next reference. Refusals: forbidden, otherSystem, validation. */
 export async function createReport(change: Change, given: z.infer<typeof CreateReport>): Promise<Report> {
@@ -90,7 +75,7 @@ export async function updateReport(change: OnReport, given: UpdateReport): Promi
   )
 }
 
-/** The flow of domain 4.4. The same status again changes nothing. */
+/** Along the service's flow (rule status.flow). The same status again changes nothing. */
 export async function changeStatus(change: OnReport, given: ChangeStatus): Promise<unknown> {
   return onReportOrNomis<unknown>(
     change,
@@ -136,7 +121,7 @@ export async function changeStatus(change: OnReport, given: ChangeStatus): Promi
   )
 }
 
-/** Questions go to the history; the prisoners involved go for good, the staff stays (domain 9.14). */
+/** Questions go to the history; the prisoners involved go for good, the staff stays (rule dps.type-change). */
 export async function changeType(change: OnReport, newType: string): Promise<Report> {
   return onReport(change, async (sql, report) => {
     if (newType === report.type) return readReport(sql, report.id)
@@ -177,61 +162,6 @@ export async function deleteReport(change: OnReport): Promise<Report> {
   })
 }
 
-export interface NomisRecord {
-  readonly incidentId: number
-}
-
-/** On the locked report of DPS. Refusals: notFound, also for another prison's, conflict, and readOnly for NOMIS's. */
-export async function onReport<T>(change: OnReport, work: (sql: Sql, report: Locked) => Promise<T>): Promise<T> {
-  return onReportOrNomis(change, () => Promise.reject(readOnly()), work)
-}
-
-async function onReportOrNomis<T>(
-  change: OnReport,
-  onNomis: (sql: Sql, record: NomisRecord) => Promise<T>,
-  work: (sql: Sql, report: Locked) => Promise<T>,
-): Promise<T> {
-  const { source, caller, clock, id, modifiedAt } = change
-  return inTransaction(source, async (sql) => {
-    const [report] = await sql<Locked & { modifiedAt: string }>(
-      `SELECT id, location, status, type, modified_at AS "modifiedAt" FROM public.report WHERE id = $1 FOR UPDATE`,
-      [id],
-    )
-    if (report === undefined) return onNomis(sql, await mustBeNomis(sql, id, change))
-    mustSee(caller, report.location, 'notFound')
-    if (modifiedAt !== undefined && modifiedAt !== report.modifiedAt) {
-      throw new Refusal('conflict', 'Somebody else has changed this report since it was read')
-    }
-    return work(sql, { ...report, now: londonTime(clock()) })
-  })
-}
-
-async function mustBeNomis(sql: Sql, id: string, { caller }: OnReport): Promise<NomisRecord> {
-  const [record] = await sql<{ incidentId: number; location: string | null }>(
-    `SELECT c.incident_case_id AS "incidentId", agy_loc_id AS location FROM migration.incident_mapping m
-       JOIN nomis.incident_cases c ON c.incident_case_id = m.nomis_incident_id WHERE m.incident_id = $1 FOR UPDATE OF c`,
-    [id.toLowerCase()],
-  )
-  if (record === undefined) throw notFound()
-  mustSee(caller, record.location ?? '', 'notFound')
-  if (!caller.roles.has(ADMINISTER_REPORTS)) throw readOnly()
-  return record
-}
-
-/** Each change has a time of its own, so that it tells who has read which. */
-export async function touch(sql: Sql, { id, now }: Locked, { username }: Caller): Promise<void> {
-  await sql(
-    `UPDATE public.report SET modified_in = 'DPS', modified_by = $2,
-       modified_at = greatest($3::timestamp, modified_at + interval '1 microsecond') WHERE id = $1`,
-    [id, username, now],
-  )
-}
-
-export function mustBeEditable({ status }: Locked): void {
-  if (isEditable(status)) return
-  throw new Refusal('validation', `a report with status ${status} is not changed before it is reopened`)
-}
-
 async function addStatus(
   sql: Sql,
   id: string,
@@ -244,12 +174,6 @@ async function addStatus(
     now,
     by,
   ])
-}
-
-/** Another prison's report is not there; making one for another prison is not allowed. */
-function mustSee({ caseloads }: Caller, location: string, otherwise: 'notFound' | 'forbidden'): void {
-  if (caseloads === null || caseloads.has(location)) return
-  throw otherwise === 'notFound' ? notFound() : new Refusal('forbidden', 'The prison is not one of the caller’s')
 }
 
 function mustBePast(time: string, now: string): void {
@@ -278,14 +202,6 @@ async function mustBeReportedHere(
 async function mustExist(sql: Sql, report: Locked, original: string): Promise<void> {
   const [found] = await sql('SELECT 1 FROM public.report WHERE id = $1 AND id <> $2', [original, report.id])
   if (found === undefined) throw new Refusal('validation', 'duplicatedReportId is not another report')
-}
-
-function notFound(): Refusal {
-  return new Refusal('notFound', 'There is no report found')
-}
-
-function readOnly(): Refusal {
-  return new Refusal('readOnly', 'The incident came from NOMIS and is read-only')
 }
 
 /** Time first, so that new reports lie together in the index. */

@@ -1,5 +1,5 @@
 /** What belongs to a report: its questions by their codes, everything else by its place in its list, from 1. */
-import { mustBeEditable, onReport, touch, type Locked, type OnReport } from './report-changes.ts'
+import { mustBeEditable, onReport, touch, type Locked, type OnReport } from './report-lock.ts'
 import type { Part, PutQuestions } from './report-payloads.ts'
 import { readParts, readQuestions } from './report-rows.ts'
 import { Refusal } from './refusal.ts'
@@ -100,7 +100,10 @@ async function rowAt(
   return row.id
 }
 
-/** A question that is there keeps label and place; its responses are replaced by new rows (domain 9.2, 9.13). */
+/**
+ * A question that is there keeps label and place; its responses are replaced by new rows
+ * (rules dps.answers, dps.question-text).
+ */
 export async function putQuestions(change: OnReport, given: PutQuestions): Promise<Questions> {
   return onReport(change, async (sql, report) => {
     mustBeEditable(report)

@@ -1,12 +1,8 @@
-/** What the writing routes of DPS reports take, in the present service's shapes (domain 1.7, 6.3). */
+/** What the writing routes of DPS reports take, in the present service's shapes (rule service.writes). */
 import { z } from 'zod'
 import { LocalDate, LocalTime, storableText } from '../schemas/nomis-payload.ts'
-import { DPS_CODES, STATUSES } from '../transforms/codes.ts'
-
-function code(name: string, codes: Iterable<string>) {
-  const known = [...codes]
-  return z.enum(known as [string, ...string[]], { error: `${name} must be one of ${known.join(', ')}` })
-}
+import { DPS_CODES } from '../transforms/codes.ts'
+import { code, STATUS_CODES, USER_ACTIONS } from './codes.ts'
 
 const Text = storableText(100_000, 1)
 const Name = storableText(255, 1)
@@ -36,18 +32,6 @@ export const UpdateReport = z.object({
 })
 export type UpdateReport = z.infer<typeof UpdateReport>
 
-const USER_ACTIONS = [
-  'REQUEST_REVIEW',
-  'REQUEST_DUPLICATE',
-  'REQUEST_NOT_REPORTABLE',
-  'REQUEST_CORRECTION',
-  'RECALL',
-  'CLOSE',
-  'MARK_DUPLICATE',
-  'MARK_NOT_REPORTABLE',
-  'HOLD',
-]
-
 const Correction = z.object({
   descriptionOfChange: Text,
   location: Location.nullish(),
@@ -60,10 +44,7 @@ const Correction = z.object({
 })
 
 export const ChangeStatus = z.object({
-  newStatus: code(
-    'newStatus',
-    STATUSES.map(({ status }) => status),
-  ),
+  newStatus: code('newStatus', STATUS_CODES),
   correctionRequest: Correction.nullish(),
 })
 export type ChangeStatus = z.infer<typeof ChangeStatus>

@@ -1,4 +1,4 @@
-/** New incidents: made, amended, closed, reopened and deleted by the present service's paths (domain 1.7). */
+/** New incidents: made, amended, closed, reopened and deleted by the present service's paths (rule service.writes). */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type pg from 'pg'
@@ -6,8 +6,10 @@ import { z } from 'zod'
 import type { Clock } from './clock.ts'
 import { ErrorResponse } from './errors.ts'
 import { ReportId } from './parameters.ts'
+import { ReasonHeaders } from './reason.ts'
 import { addPart, changePart, deleteQuestions, putQuestions, removePart } from './report-parts.ts'
-import { changeStatus, changeType, createReport, deleteReport, updateReport, type OnReport } from './report-changes.ts'
+import { changeStatus, changeType, createReport, deleteReport, updateReport } from './report-changes.ts'
+import type { OnReport } from './report-lock.ts'
 import {
   ChangeStatus,
   ChangeType,
@@ -28,7 +30,7 @@ const errors = { 400: ErrorResponse, 404: ErrorResponse, 409: ErrorResponse }
 const Changed = z.unknown().describe('The report with its details.')
 const Parts = z.array(z.unknown()).describe('The list as it is then.')
 
-const headers = z.object({
+const headers = ReasonHeaders.extend({
   'if-match': z.string().max(40).optional().describe('The modifiedAt that was read: another one is a conflict, 307.'),
 })
 

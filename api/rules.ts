@@ -56,7 +56,7 @@ export function addMonths(date: string, months: number): string {
   return last.toISOString().slice(0, 10)
 }
 
-/** NOMIS statuses in which NOMIS still works on an incident (domain 3.2). */
+/** NOMIS statuses in which NOMIS still works on an incident (rule nomis.statuses). */
 const OPEN_IN_NOMIS: ReadonlySet<string> = new Set(['AWAN', 'INAN', 'INREQ', 'INAME', 'PIU', 'IUP'])
 
 export function isOpenInNomis(status: string): boolean {
@@ -128,7 +128,7 @@ const endings = (from: string): Transition[] => [
   warden(from, 'MARK_NOT_REPORTABLE', 'NOT_REPORTABLE'),
 ]
 
-/** Reports of prisons (domain 4.4). */
+/** Reports of prisons (rule status.flow). */
 const PRISON: readonly Transition[] = [
   officer('DRAFT', REVIEW, 'AWAITING_REVIEW'),
   officer('AWAITING_REVIEW', ['RECALL'], 'DRAFT'),
@@ -191,7 +191,7 @@ export function refusedTransition({ location, from, to, action, by, hasOriginal 
   return null
 }
 
-/** Completed, or set aside for an investigation: its content stands until it is reopened (domain 1.4). */
+/** Completed, or set aside for an investigation: its content stands until it is reopened (rule status.standing). */
 const STANDING: ReadonlySet<string> = new Set([...CLOSED, 'ON_HOLD'])
 
 /** Whether a report's content may change in this status. Bookkeeping (duplicates, corrections) may in any. */

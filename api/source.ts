@@ -1,30 +1,14 @@
 /** How the API writes: ordinary transactions on the incident database, which the pipeline then carries on. */
-import pg from 'pg'
-
-/** Wall times as text; numbers up to 2^53 as numbers. */
-const TYPES: pg.CustomTypesConfig = {
-  getTypeParser: ((oid: number, format?: 'text' | 'binary') => {
-    if (oid === pg.types.builtins.TIMESTAMP) return (text: string) => text.replace(' ', 'T')
-    if (oid === pg.types.builtins.DATE) return (text: string) => text
-    if (oid === pg.types.builtins.INT8) return Number
-    return pg.types.getTypeParser(oid, format) as (text: string) => unknown
-  }) as typeof pg.types.getTypeParser,
-}
+import type pg from 'pg'
+import { openPool } from './pool.ts'
 
 /** A pool that writes. Who waits a second for a row that another transaction holds gives up. */
 export function openSource(url: string, connections = 10): pg.Pool {
-  const pool = new pg.Pool({
-    connectionString: url,
-    max: connections,
-    connectionTimeoutMillis: 5_000,
-    application_name: 'incidents api writes',
-    options:
-      '-c lock_timeout=1000 -c statement_timeout=20000 -c idle_in_transaction_session_timeout=30000 ' +
-      '-c datestyle=ISO,YMD -c timezone=Europe/London -c jit=off',
-    types: TYPES,
+  return openPool(url, {
+    name: 'incidents api writes',
+    connections,
+    settings: '-c lock_timeout=1000 -c timezone=Europe/London',
   })
-  pool.on('error', () => {}) // an idle connection ended; the next request opens another
-  return pool
 }
 
 /** Rows of a statement; one with a name is planned once a connection. */

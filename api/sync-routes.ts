@@ -1,4 +1,4 @@
-/** NOMIS's incidents into the incident database, by the present service's paths (domain 2.3, 2.4). */
+/** NOMIS's incidents into the incident database, by the present service's paths (rules nomis.payload, nomis.sync). */
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type pg from 'pg'

@@ -1,4 +1,4 @@
-/** An incident of NOMIS into the incident database: `POST /sync/upsert` without HTTP (domain 2.4). */
+/** An incident of NOMIS into the incident database: `POST /sync/upsert` without HTTP (rule nomis.sync). */
 import type pg from 'pg'
 import type { NomisReport, NomisSyncRequest } from '../schemas/nomis-payload.ts'
 import { nomisRows, type NomisRows } from '../schemas/nomis-rows.ts'

@@ -24,6 +24,8 @@ const Claims = z.object({
   client_id: z.string().min(1),
   user_name: z.string().min(1).optional(),
   authorities: z.array(z.string()).optional(),
+  /** A list, as HMPPS Auth writes it, or one text as RFC 9068 does. */
+  scope: z.union([z.array(z.string()), z.string().transform((text) => text.split(' '))]).optional(),
   caseloads: z.array(z.string()).optional(),
 })
 
@@ -79,11 +81,12 @@ function isRefusal(error: unknown): boolean {
 function callerOf(payload: JWTPayload): Caller | null {
   const claims = Claims.safeParse(payload)
   if (!claims.success) return null
-  const { client_id: clientId, user_name, authorities = [], caseloads } = claims.data
+  const { client_id: clientId, user_name, authorities = [], scope = [], caseloads } = claims.data
   return {
     username: user_name ?? clientId,
     clientId,
     roles: new Set(authorities),
+    scopes: new Set(scope),
     caseloads: caseloads === undefined ? null : new Set(caseloads),
   }
 }

@@ -15,6 +15,7 @@ import { initSource } from '../connectors/postgres/source-schema.ts'
 import { runTransactions, seedReports } from '../workload/load.ts'
 import { freePort, startPostgres } from '../workload/postgres.ts'
 import { copyReports } from './api-store.ts'
+import { cpuOf } from './cpu.ts'
 import { asker, openLoop, percentile, type Asker } from './open-loop.ts'
 import { startMeasured, type Measured } from './process.ts'
 import type { BenchOptions } from './result.ts'
@@ -29,7 +30,8 @@ interface Latency {
   readonly peakRssMiB: number
   /** Row changes that the source committed meanwhile. */
   readonly rowsPerSecond: number
-  readonly cpuByProcess?: Readonly<Record<string, number>>
+  /** That each process kept busy. */
+  readonly cores?: Readonly<Record<string, number>>
 }
 
 /** What goes through the pipeline; the rest of the store is copies. */
@@ -140,27 +142,34 @@ async function requests(bench: Bench): Promise<Latency[]> {
     return { kind, path: paths[kind]! }
   }
   await openLoop(bench.served, { perSecond: 50, seconds: 5, next }) // plans, code, connections
-  const cpu = cpuOf(bench)
+  const before = await cpuByProcess(bench)
   const { value: times, rowsPerSecond } = await whileArriving(bench, ARRIVING.requests, () =>
     openLoop(bench.served, { ...REQUESTS, next }),
   )
-  const cpuByProcess = Object.fromEntries(
-    Object.entries(cpuOf(bench)).map(([name, micros]) => [
+  const after = await cpuByProcess(bench)
+  const cores = Object.fromEntries(
+    Object.entries(after).map(([name, micros]) => [
       name,
-      Math.round((micros - cpu[name]!) / REQUESTS.seconds / 1e4) / 100,
+      Math.round((micros - (before[name] ?? 0)) / REQUESTS.seconds / 1e4) / 100,
     ]),
   )
   const shared = { peakRssMiB: bench.serve.peakRssMiB(), rowsPerSecond }
   const all = [...times.values()].flat()
   return [
-    { ...latency('requests', all), ...shared, cpuByProcess },
+    { ...latency('requests', all), ...shared, cores },
     ...[...times].map(([kind, taken]) => ({ ...latency(`requests ${kind}`, taken), ...shared })),
   ]
 }
 
-/** User and system time so far, in microseconds. */
-function cpuOf({ run, serve }: Bench): Record<string, number> {
-  return { run: run.cpuMicros(), serve: serve.cpuMicros() }
+/** User and system time so far, in microseconds: of both processes, and of PostgreSQL's for each of its clients. */
+async function cpuByProcess({ client, run, serve }: Bench): Promise<Record<string, number>> {
+  const found: Record<string, number> = { run: run.cpuMicros(), serve: serve.cpuMicros() }
+  const { rows } = await client.query<{ pid: number; name: string }>(
+    `SELECT pid, 'PostgreSQL for ' || coalesce(nullif(application_name, ''), 'the load') AS name FROM pg_stat_activity
+     WHERE backend_type IN ('client backend', 'walsender')`,
+  )
+  for (const { pid, name } of rows) found[name] = (found[name] ?? 0) + cpuOf(pid)
+  return found
 }
 
 /** Row changes as both systems make them, at about so many a second, for as long as `work` takes. */
@@ -170,8 +179,7 @@ async function whileArriving<T>({ pool }: Bench, rowsPerSecond: number, work: ()
   const stop = new AbortController()
   const begun = performance.now()
   const load = runTransactions(pool, { seed: 12, transactions: Number.MAX_SAFE_INTEGER, rate, signal: stop.signal })
-  const value = await work()
-  stop.abort()
+  const value = await work().finally(() => stop.abort())
   const { changes } = await load
   return { value, rowsPerSecond: Math.round((changes * 1000) / (performance.now() - begun)) }
 }

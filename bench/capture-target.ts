@@ -5,7 +5,7 @@ import { parseConfig } from '../config.ts'
 import { initSource } from '../connectors/postgres/source-schema.ts'
 import { lsnOf, parseLsn } from '../core/position.ts'
 import { logger, metrics } from '../observability.ts'
-import { kafkaRuntime, type Runtime } from '../pipeline.ts'
+import { kafkaRuntime, type Runtime } from '../runtime.ts'
 import { rawDecoder } from '../schemas/raw-decoder.ts'
 import { readTails } from '../transport/recovery.ts'
 import type { Topic } from '../transport/topic.ts'
@@ -13,6 +13,7 @@ import { cpuOf, pidOf } from './cpu.ts'
 import { makeOrders } from './orders.ts'
 import { startMeasured, type Measured } from './process.ts'
 import { startServices, type Services } from './services.ts'
+import { pause } from '../core/pause.ts'
 
 export interface Target {
   readonly services: Services
@@ -115,8 +116,4 @@ async function walsenderOf(client: pg.Client, slot: string): Promise<number | nu
     [slot],
   )
   return rows[0]?.pid ?? null
-}
-
-export function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms))
 }

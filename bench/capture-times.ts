@@ -2,7 +2,8 @@
 import pg from 'pg'
 import { drain } from '../core/feed.ts'
 import { rawDecoder } from '../schemas/raw-decoder.ts'
-import { pause, recordsOf, type Target } from './capture-target.ts'
+import { pause } from '../core/pause.ts'
+import { recordsOf, type Target } from './capture-target.ts'
 import { changeOrders } from './orders.ts'
 
 export interface Times {

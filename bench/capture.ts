@@ -11,7 +11,8 @@
  */
 import { join } from 'node:path'
 import { Kafka, logLevel } from 'kafkajs'
-import { captureTarget, filled, pause, recordsOf, type Filled, type Target } from './capture-target.ts'
+import { pause } from '../core/pause.ts'
+import { captureTarget, filled, recordsOf, type Filled, type Target } from './capture-target.ts'
 import { latency, restart, type Times } from './capture-times.ts'
 import { startDebezium } from './debezium.ts'
 import { changeOrders, insertOrders, IN_TRANSACTION, ORDERS } from './orders.ts'

@@ -26,13 +26,17 @@ export function peakRssOf(pid: number): number {
 
 /** The process whose command line matches; null when there is none. */
 export function pidOf(pattern: RegExp): number | null {
-  for (const name of readdirSync('/proc')) {
-    if (!/^\d+$/.test(name)) continue
+  return pidsOf(pattern)[0] ?? null
+}
+
+/** The processes whose command lines match. */
+export function pidsOf(pattern: RegExp): readonly number[] {
+  return readdirSync('/proc').flatMap((name) => {
+    if (!/^\d+$/.test(name)) return []
     try {
-      if (pattern.test(readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' '))) return Number(name)
+      return pattern.test(readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' ')) ? [Number(name)] : []
     } catch {
-      // gone since it was listed
+      return [] // gone since it was listed
     }
-  }
-  return null
+  })
 }

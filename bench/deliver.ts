@@ -1,14 +1,14 @@
 /** Each sink alone: the raw topic is filled already, one process reads it into one place, from its first flush to its last. */
-import { join } from 'node:path'
 import pg from 'pg'
 import { parseConfig } from '../config.ts'
 import { initSource } from '../connectors/postgres/source-schema.ts'
 import { logger, metrics } from '../observability.ts'
-import { kafkaRuntime, SINKS, type Runtime, type SinkName } from '../pipeline.ts'
+import { SINKS, type SinkName } from '../sinks/names.ts'
+import { kafkaRuntime, type Runtime } from '../runtime.ts'
 import { bulkChanges } from '../workload/bulk.ts'
 import { seedReports } from '../workload/load.ts'
 import { resultOf, type BenchOptions, type Result, type Run } from './result.ts'
-import { startServices } from './services.ts'
+import { environmentOf, startServices } from './services.ts'
 import { hopRun } from './walk.ts'
 
 const REPORTS = 1000
@@ -17,17 +17,7 @@ export async function deliverBench({ what, rows, runs }: BenchOptions): Promise<
   const sinks = SINKS.filter((name) => what === undefined || name === what)
   if (sinks.length === 0) throw new Error(`--what is one of ${SINKS.join(', ')}`)
   const services = await startServices()
-  const environment = {
-    DATABASE_URL: services.databaseUrl,
-    KAFKA_BROKERS: services.brokers,
-    SCHEMA_REGISTRY_URL: services.registryUrl,
-    NAMESPACE: `bench_${process.pid}`,
-    STATE_DIR: join(services.directory, 'state'),
-    DPR_DIR: join(services.directory, 'dpr'),
-    ANALYTICS_DIR: join(services.directory, 'analytics'),
-    PSEUDONYM_KEY: 'a key for benchmarks only',
-    DPR_FLUSH_MS: '1000',
-  }
+  const environment = environmentOf(services)
   const client = new pg.Client({ connectionString: services.databaseUrl })
   await client.connect()
   const measured = new Map<SinkName, Run[]>(sinks.map((name) => [name, []]))

@@ -27,8 +27,15 @@ export function startMeasured(args: readonly string[], environment: Readonly<Rec
     stdio: ['ignore', 'ignore', 'inherit'],
   })
   const pid = child.pid!
-  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
+  let ending = false
+  const ended = new Promise<void>((resolve) => {
+    child.once('exit', (code) => {
+      if (!ending) throw new Error(`${args.join(' ')} ended by itself with exit code ${code}`)
+      resolve()
+    })
+  })
   const end = async (signal: NodeJS.Signals): Promise<void> => {
+    ending = true
     child.kill(signal)
     await ended
   }

@@ -2,22 +2,18 @@
  * `reconcile` at scale, as a process of its own beside the embedded runtime: at rest and while rows flow; then corruptions
  * that must be found, and runs under load that must find none.
  */
-import { spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import { initSource } from '../connectors/postgres/source-schema.ts'
 import type { Reconciliation } from '../proof/reconcile.ts'
 import { runTransactions, seedReports } from '../workload/load.ts'
 import { startPostgres } from '../workload/postgres.ts'
 import { random } from '../workload/random.ts'
+import { answerOf, type Usage } from './command.ts'
 import { startMeasured } from './process.ts'
 import type { BenchOptions } from './result.ts'
-
-const CLI = fileURLToPath(new URL('../cli.ts', import.meta.url))
 
 export interface ReconcileResult {
   readonly name: 'reconcile'
@@ -126,46 +122,8 @@ async function underLoad(environment: Environment, pool: pg.Pool, runs: number):
 
 type Measured = Reconciliation & Usage
 
-interface Usage {
-  readonly cpuSeconds: number
-  readonly peakRssMiB: number
-}
-
-function reconciled(environment: Environment): Promise<Measured> {
-  const child = spawn(process.execPath, [CLI, 'reconcile', '--json', '--timeout', TIMEOUT_SECONDS], {
-    env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...environment },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  let output = ''
-  let usage: Usage = { cpuSeconds: 0, peakRssMiB: 0 }
-  child.stdout.on('data', (piece: Buffer) => (output += piece.toString()))
-  const watch = setInterval(() => (usage = usageOf(child.pid) ?? usage), 200)
-  return new Promise((resolve, reject) => {
-    child.once('close', (code) => {
-      clearInterval(watch)
-      if (code === 0 || code === 1) resolve({ ...(JSON.parse(output) as Reconciliation), ...usage })
-      else reject(new Error(`reconcile ended with ${code}`))
-    })
-  })
-}
-
-/** Clock ticks a second of /proc/<pid>/stat on Linux. */
-const TICKS = 100
-
-/** So far; null when the process has just ended. */
-function usageOf(pid: number | undefined): Usage | null {
-  try {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ')
-    const peak = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
-    if (peak === null) return null
-    return {
-      cpuSeconds: (Number(fields[11]) + Number(fields[12])) / TICKS,
-      peakRssMiB: Math.round(Number(peak[1]) / 1024),
-    }
-  } catch {
-    return null
-  }
-}
+const reconciled = (environment: Environment): Promise<Measured> =>
+  answerOf<Reconciliation>(['reconcile', '--timeout', TIMEOUT_SECONDS], environment)
 
 /** Flips one bit of one letter in one row of the store. */
 async function corrupt(client: pg.Client, seed: number): Promise<{ key: string; undo(): Promise<void> }> {

@@ -3,16 +3,20 @@ import { parseArgs } from 'node:util'
 import { apiBench } from './api.ts'
 import { captureBench } from './capture.ts'
 import { deliverBench } from './deliver.ts'
+import { migrateBench } from './migrate.ts'
 import { reconcileBench } from './reconcile.ts'
 import type { BenchOptions } from './result.ts'
+import { unifyBench } from './unify.ts'
 import { walkBench } from './walk.ts'
 
 const BENCHMARKS: Readonly<Record<string, (options: BenchOptions) => Promise<readonly object[]>>> = {
   walk: walkBench,
   api: apiBench,
   capture: captureBench,
+  unify: unifyBench,
   deliver: deliverBench,
   reconcile: reconcileBench,
+  migrate: migrateBench,
 }
 
 const { values, positionals } = parseArgs({

@@ -13,6 +13,21 @@ export interface Services {
   stop(): Promise<void>
 }
 
+/** The environment of a pipeline on these services. */
+export function environmentOf(services: Services) {
+  return {
+    DATABASE_URL: services.databaseUrl,
+    KAFKA_BROKERS: services.brokers,
+    SCHEMA_REGISTRY_URL: services.registryUrl,
+    NAMESPACE: `bench_${process.pid}`,
+    STATE_DIR: join(services.directory, 'state'),
+    DPR_DIR: join(services.directory, 'dpr'),
+    ANALYTICS_DIR: join(services.directory, 'analytics'),
+    PSEUDONYM_KEY: 'a key for benchmarks only',
+    DPR_FLUSH_MS: '1000',
+  }
+}
+
 /** Brokers and registry as the tests find them: given ones, containers, or Maven packages. */
 export async function startServices(): Promise<Services> {
   const kafka = await startKafkaServices()

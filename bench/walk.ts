@@ -2,13 +2,13 @@
  * The walk in bulk: changes that are committed already, from the slot to Kafka and from there to each place, one process
  * at a time, each measured from its first record to its last.
  */
-import { join } from 'node:path'
 import pg from 'pg'
 import { parseConfig } from '../config.ts'
 import { initSource } from '../connectors/postgres/source-schema.ts'
 import { lsnOf, parseLsn } from '../core/position.ts'
 import { logger, metrics } from '../observability.ts'
-import { kafkaRuntime, SINKS, type Runtime } from '../pipeline.ts'
+import { SINKS } from '../sinks/names.ts'
+import { kafkaRuntime, type Runtime } from '../runtime.ts'
 import { untilPassed } from '../proof/progress.ts'
 import { rawDecoder } from '../schemas/raw-decoder.ts'
 import { readTails } from '../transport/recovery.ts'
@@ -16,7 +16,10 @@ import { bulkChanges } from '../workload/bulk.ts'
 import { seedReports } from '../workload/load.ts'
 import { startMeasured } from './process.ts'
 import { resultOf, type BenchOptions, type Result, type Run } from './result.ts'
-import { startServices } from './services.ts'
+import { environmentOf, startServices } from './services.ts'
+import { pause } from '../core/pause.ts'
+
+const POLL_MS = 20
 
 export const HOPS = ['capture', 'unify', ...SINKS] as const
 export type Hop = (typeof HOPS)[number]
@@ -25,17 +28,7 @@ const REPORTS = 1000
 
 export async function walkBench({ what, rows, runs }: BenchOptions): Promise<Result[]> {
   const services = await startServices()
-  const environment = {
-    DATABASE_URL: services.databaseUrl,
-    KAFKA_BROKERS: services.brokers,
-    SCHEMA_REGISTRY_URL: services.registryUrl,
-    NAMESPACE: `bench_${process.pid}`,
-    STATE_DIR: join(services.directory, 'state'),
-    DPR_DIR: join(services.directory, 'dpr'),
-    ANALYTICS_DIR: join(services.directory, 'analytics'),
-    PSEUDONYM_KEY: 'a key for benchmarks only',
-    DPR_FLUSH_MS: '1000',
-  }
+  const environment = environmentOf(services)
   const client = new pg.Client({ connectionString: services.databaseUrl })
   await client.connect()
   const measured = new Map<Hop, Run[]>(HOPS.map((hop) => [hop, []]))
@@ -72,7 +65,7 @@ export async function hopRun(
   const stage = startMeasured(hop === 'capture' || hop === 'unify' ? [hop] : ['deliver', hop], environment)
   let first = before
   while (first === before) {
-    await pause()
+    await pause(POLL_MS)
     first = await progressOf(hop, runtime)
   }
   const begun = performance.now()
@@ -100,14 +93,10 @@ async function untilCaptured({ raw, registry }: Runtime, lsn: number): Promise<v
   while (true) {
     const tails = await readTails(raw, decoder)
     if (tails.every(({ marker }) => marker !== null && marker.snapshotDone && lsnOf(marker.position) >= lsn)) return
-    await pause()
+    await pause(POLL_MS)
   }
 }
 
 function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, n) => total + n, 0)
-}
-
-function pause(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 20))
 }

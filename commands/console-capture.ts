@@ -8,6 +8,8 @@ export interface CaptureState {
   /** Of the newest request that reads a table, by table. */
   readonly readings: readonly TableReading[]
   readonly stopped: readonly StoppedTable[]
+  /** Tables whose reading outside the stream is held up. */
+  readonly paused: readonly string[]
 }
 
 interface Row {
@@ -30,6 +32,7 @@ export function readCaptureState(stateDirectory: string): CaptureState | null {
   return {
     readings: [...newest.values()].map((row) => ({ ...row, rowsPerSecond: null, secondsLeft: null })),
     stopped: readStopped(join(stateDirectory, 'stopped.sqlite')),
+    paused: read<{ tab: string }>(file, 'SELECT tab FROM paused').map(({ tab }) => tab),
   }
 }
 

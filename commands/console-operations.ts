@@ -4,13 +4,14 @@ import { readFileSync } from 'node:fs'
 import pg from 'pg'
 import { auditStore } from '../api/audit-store.ts'
 import { required } from '../config.ts'
-import { ask, type Request } from '../connectors/postgres/requests.ts'
+import { ask, askHold, type Request } from '../connectors/postgres/requests.ts'
 import { connect, disconnect } from '../connectors/postgres/session.ts'
 import type { Operations, Operator, OperatorEvent, ReconciliationNow, TablesNow } from '../console/operations.ts'
 import type { Ring } from '../console/ring.ts'
 import { PipelineError } from '../core/error.ts'
-import { openRegistry, operationalUrl, topicsOf, type Runtime } from '../pipeline.ts'
+import { analyticsDirectory, dprDirectory, openRegistry, operationalUrl, topicsOf, type Runtime } from '../runtime.ts'
 import { groupLetters, readLetters, rehearse, skipLetter, type Letter } from '../proof/dead-letters.ts'
+import { changePlaces } from '../proof/lineage-changes.ts'
 import { untilDone } from '../proof/repair.ts'
 import { reportPage } from '../proof/report-page.ts'
 import { signReport } from '../proof/report.ts'
@@ -41,7 +42,6 @@ export function consoleOperations({ runtime, ring, sampler, signal }: Operations
   close(): Promise<void>
 } {
   const { config, registry, raw, transport } = runtime
-  const group = `${config.NAMESPACE}.console`
   const audit = auditStore(operationalUrl(config))
   const store = new pg.Pool({ connectionString: operationalUrl(config), max: 1, connectionTimeoutMillis: 4_000 })
   store.on('error', () => {})
@@ -71,7 +71,7 @@ export function consoleOperations({ runtime, ring, sampler, signal }: Operations
     const topic = await transport.topic(topicsOf(config).deadLetters)
     const end = JSON.stringify(await topic.bounds())
     if (known?.end !== end) {
-      const letters = readLetters(topic, registry, group)
+      const letters = readLetters(topic, registry)
       letters.catch(() => (known = null))
       known = { end, letters }
     }
@@ -84,15 +84,17 @@ export function consoleOperations({ runtime, ring, sampler, signal }: Operations
     return { topic, letters: letters.filter(({ id, skipped }) => wanted.has(id) && skipped === null) }
   }
 
-  async function asked(requests: readonly Request[]): Promise<{ id: string; lsn: number }[]> {
+  async function onSource<T>(work: (client: pg.Client) => Promise<T>): Promise<T> {
     const client = await connect(required(config, 'DATABASE_URL'))
-    try {
+    return work(client).finally(() => disconnect(client))
+  }
+
+  function asked(requests: readonly Request[]): Promise<{ id: string; lsn: number }[]> {
+    return onSource(async (client) => {
       const done: { id: string; lsn: number }[] = []
       for (const request of requests) done.push(await ask(client, config.NAMESPACE, request))
       return done
-    } finally {
-      await disconnect(client)
-    }
+    })
   }
 
   function job(what: string, work: (tell: (says: string) => void) => Promise<void>): boolean {
@@ -139,26 +141,22 @@ export function consoleOperations({ runtime, ring, sampler, signal }: Operations
     pipeline: () => ring,
     events: async () => (await store.query<OperatorEvent>(EVENTS, [SUBJECT])).rows,
     tables: async (): Promise<TablesNow> => {
-      const client = await connect(required(config, 'DATABASE_URL'))
-      try {
-        const { rows } = await client.query<{ name: string; rows: string; identity: string }>(TABLES, [
-          config.NAMESPACE,
-        ])
-        const state = readCaptureState(config.STATE_DIR)
-        const [rates, readings] = [sampler.tableRates(), sampler.readings()]
-        return {
-          known: state !== null,
-          tables: rows.map(({ name, rows: estimate, identity }) => ({
-            name,
-            rows: Number(estimate),
-            rowsPerSecond: rates.get(name) ?? null,
-            replicaIdentity: identity,
-            reading: readings.get(name) ?? state?.readings.find(({ table }) => table === name) ?? null,
-            stopped: state?.stopped.find(({ table }) => table === name) ?? null,
-          })),
-        }
-      } finally {
-        await disconnect(client)
+      const { rows } = await onSource((client) =>
+        client.query<{ name: string; rows: string; identity: string }>(TABLES, [config.NAMESPACE]),
+      )
+      const state = readCaptureState(config.STATE_DIR)
+      const [rates, readings] = [sampler.tableRates(), sampler.readings()]
+      return {
+        known: state !== null,
+        tables: rows.map(({ name, rows: estimate, identity }) => ({
+          name,
+          rows: Number(estimate),
+          rowsPerSecond: rates.get(name) ?? null,
+          replicaIdentity: identity,
+          reading: readings.get(name) ?? state?.readings.find(({ table }) => table === name) ?? null,
+          stopped: state?.stopped.find(({ table }) => table === name) ?? null,
+          paused: state?.paused.includes(name) === true,
+        })),
       }
     },
     snapshot: async (tables, by) => {
@@ -166,19 +164,23 @@ export function consoleOperations({ runtime, ring, sampler, signal }: Operations
       const stopped = new Set((readCaptureState(config.STATE_DIR)?.stopped ?? []).map(({ table }) => table))
       await asked([{ kind: 'tables', tables: [...tables], sweep: tables.some((table) => stopped.has(table)) }])
     },
+    hold: async (tables, kind, by) => {
+      await record(kind === 'pause' ? 'PAUSE_TABLES' : 'RESUME_TABLES', by, { tables })
+      await onSource((client) => askHold(client, config.NAMESPACE, { kind, tables: [...tables] }))
+    },
     failures: async () => {
       const { letters } = await deadLetters()
       return { letters, groups: groupLetters(letters) }
     },
     rehearse: async (ids) => {
       const { letters } = await chosen(ids)
-      const found = await rehearse(letters, raw, registry, group)
+      const found = await rehearse(letters, raw, registry)
       return new Map(found.map(({ letter, result }) => [letter.id, result]))
     },
     replay: async (ids, by) => {
       const { letters } = await chosen(ids)
       await record('REPLAY_DEAD_LETTERS', by, { letters: letters.length, first: letters[0]?.id ?? null })
-      const done = await askAgain(config, await rehearse(letters, raw, registry, group))
+      const done = await askAgain(config, await rehearse(letters, raw, registry))
       return done.reduce((rows, each) => rows + each.rows, 0)
     },
     skip: async (ids, by) => {
@@ -259,6 +261,8 @@ export function consoleOperations({ runtime, ring, sampler, signal }: Operations
         }),
       )
     },
+    places: (changes) =>
+      changePlaces(changes, { dprDirectory: dprDirectory(config), analyticsDirectory: analyticsDirectory(config) }),
     close: async () => {
       await Promise.all([audit.close(), store.end()])
     },

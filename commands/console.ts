@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import {
   ADMINISTER_REPORTS,
+  DELETE_REPORTS,
   OPERATE_READ,
   OPERATE_WRITE,
   REVIEW_AUDIT,
@@ -15,13 +16,14 @@ import { ring, SAMPLE_MS } from '../console/ring.ts'
 import { serveConsole } from '../console/serve.ts'
 import { demoSignIn, providerSignIn, type DemoPerson, type SignIn } from '../console/sign-in.ts'
 import { EXIT } from '../core/error.ts'
-import { analyticsDirectory, kafkaRuntime, type Runtime } from '../pipeline.ts'
+import { analyticsDirectory, kafkaRuntime, type Runtime, type Environment } from '../runtime.ts'
 import { PUBLISHED_FILE } from '../sinks/analytics-publication.ts'
 import { ANALYST_QUESTIONS } from '../sinks/analytics-questions.ts'
 import { consoleOperations } from './console-operations.ts'
 import { pipelineSampler } from './console-sampler.ts'
-import { serveMetrics, type Environment } from './environment.ts'
-import { sleep, supervise } from './supervision.ts'
+import { serveMetrics } from './metrics-server.ts'
+import { pause } from '../core/pause.ts'
+import { supervise } from './supervision.ts'
 
 export interface ConsoleStageOptions {
   readonly signIn: SignIn
@@ -57,7 +59,7 @@ export async function consoleStage(runtime: Runtime, options: ConsoleStageOption
         const sample = await sampler.sample()
         samples.add(sample)
         metrics.sampled(sample)
-        await sleep(SAMPLE_MS, signal)
+        await pause(SAMPLE_MS, signal)
       }
     } finally {
       await served.close()
@@ -110,8 +112,8 @@ const PEOPLE: readonly DemoPerson[] = [
   { username: 'REPORTER', says: 'Writes reports', roles: [VIEW_REPORTS, MAINTAIN_REPORTS] },
   {
     username: 'ADMINISTRATOR',
-    says: 'Decides what is reported where, and mends NOMIS’s records after their cut-off',
-    roles: [VIEW_REPORTS, MAINTAIN_REPORTS, ADMINISTER_REPORTS],
+    says: 'Decides what is reported where, mends NOMIS’s records after their cut-off, and deletes what was made in error',
+    roles: [VIEW_REPORTS, MAINTAIN_REPORTS, ADMINISTER_REPORTS, DELETE_REPORTS],
   },
   { username: 'MOORLAND', says: 'Reads the reports of one prison', roles: [VIEW_REPORTS], caseloads: ['MDI'] },
   { username: 'AUDITOR', says: 'Reads who has seen and changed what', roles: [REVIEW_AUDIT] },

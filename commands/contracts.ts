@@ -1,7 +1,7 @@
 /** `incidents contracts check | diff | publish`: the governed contracts before rows flow. */
 import type { Config } from '../config.ts'
 import { EXIT } from '../core/error.ts'
-import { openRegistry } from '../pipeline.ts'
+import { openRegistry } from '../runtime.ts'
 import { contractHistory, type History } from '../proof/contract-history.ts'
 import { changelog, unlisted } from '../schemas/changelog.ts'
 import { readersOfField } from '../schemas/consumers.ts'

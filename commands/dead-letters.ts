@@ -5,7 +5,7 @@ import { connect, disconnect } from '../connectors/postgres/session.ts'
 import { EXIT, PipelineError } from '../core/error.ts'
 import { lsnText } from '../core/position.ts'
 import { logger, metrics } from '../observability.ts'
-import { embeddedRuntime, kafkaRuntime, type Runtime } from '../pipeline.ts'
+import { embeddedRuntime, kafkaRuntime, type Runtime } from '../runtime.ts'
 import {
   groupLetters,
   readLetters,
@@ -63,7 +63,7 @@ export async function deadLettersReplay(
   return withLetters(config, async ({ letters, runtime: { raw, registry } }) => {
     const chosen =
       ids.length === 0 ? letters.filter(({ skipped }) => skipped === null) : ids.map((id) => letterOf(letters, id))
-    const rehearsed = await rehearse(chosen, raw, registry, `${config.NAMESPACE}.dead-letters`)
+    const rehearsed = await rehearse(chosen, raw, registry)
     const requests = dryRun === true ? [] : await askAgain(config, rehearsed)
     const results = rehearsed.map(({ letter, result }) => ({ ...shown(letter), result }))
     print(json === true ? JSON.stringify({ results, requests }) : replayText(rehearsed, requests))
@@ -134,7 +134,7 @@ async function withLetters(config: Config, work: (opened: Opened) => Promise<num
   const runtime = await open({ config, log: logger(config.LOG_LEVEL), metrics: metrics() })
   try {
     const topic = await runtime.transport.topic(topics(config.NAMESPACE).deadLetters)
-    const letters = await readLetters(topic, runtime.registry, `${config.NAMESPACE}.dead-letters`)
+    const letters = await readLetters(topic, runtime.registry)
     return await work({ runtime, topic, letters })
   } finally {
     await runtime.transport.close()

@@ -11,16 +11,17 @@ import { REVIEW_AUDIT, VIEW_REPORTS } from '../api/roles.ts'
 import type { Config } from '../config.ts'
 import { initSource } from '../connectors/postgres/source-schema.ts'
 import { logger, metrics } from '../observability.ts'
-import { analyticsDirectory, dprDirectory, embeddedRuntime, operationalUrl, SINKS, type Runtime } from '../pipeline.ts'
+import { SINKS } from '../sinks/names.ts'
+import { analyticsDirectory, dprDirectory, embeddedRuntime, operationalUrl, type Runtime } from '../runtime.ts'
 import { untilPassed } from '../proof/progress.ts'
+import { provable } from './proving.ts'
 import { prove, type Proof } from '../proof/proof.ts'
 import { walk } from '../proof/walk.ts'
-import { topics } from '../transport/topics.ts'
 import { lockStateDirectory } from '../transport/state-directory.ts'
 import { runTransactions, seedReports } from '../workload/load.ts'
 import { freePort, startPostgres } from '../workload/postgres.ts'
 import { demoConsole } from './console.ts'
-import { serveMetrics } from './environment.ts'
+import { serveMetrics } from './metrics-server.ts'
 import { proofTable, walkTable } from './demo-tables.ts'
 import { stepProgress, tableProgress } from './progress.ts'
 import { embeddedStages } from './run.ts'
@@ -123,18 +124,7 @@ async function show(
     registry: runtime.registry,
   })
   await settled(runtime, client, signal)
-  const proof = await prove({
-    databaseUrl: database,
-    publication: config.NAMESPACE,
-    namespace: config.NAMESPACE,
-    pseudonymKey: config.PSEUDONYM_KEY!,
-    registry: runtime.registry,
-    raw: runtime.raw,
-    unified: await runtime.transport.topic(topics(config.NAMESPACE).unified),
-    dprDirectory: dprDirectory(config),
-    operationalUrl: operationalUrl(config),
-    analyticsDirectory: analyticsDirectory(config),
-  })
+  const proof = await prove(await provable(runtime))
   const { rows } = await client.query<{ lsn: string }>('SELECT pg_current_wal_lsn()::text AS lsn')
   report(options, { hops, reference, proof, lsn: rows[0]!.lsn })
   if (options.once !== true) {

@@ -4,7 +4,7 @@ import { examineSource } from '../connectors/postgres/doctor.ts'
 import { connect, disconnect } from '../connectors/postgres/session.ts'
 import { EXIT } from '../core/error.ts'
 import type { Finding } from '../core/finding.ts'
-import { kafkaOptions } from '../pipeline.ts'
+import { kafkaOptions } from '../runtime.ts'
 import { examineTopics } from '../transport/kafka-doctor.ts'
 import { topics } from '../transport/topics.ts'
 

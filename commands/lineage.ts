@@ -2,7 +2,7 @@
 import type { Config } from '../config.ts'
 import { EXIT } from '../core/error.ts'
 import { logger, metrics } from '../observability.ts'
-import { analyticsDirectory, dprDirectory, embeddedRuntime, kafkaRuntime, operationalUrl } from '../pipeline.ts'
+import { analyticsDirectory, dprDirectory, embeddedRuntime, kafkaRuntime, operationalUrl } from '../runtime.ts'
 import { lineage, type Lineage, type RowLineage } from '../proof/lineage.ts'
 
 export interface LineageCommandOptions {

@@ -1,15 +1,6 @@
-/** What a process of the pipeline has from its start: configuration, log and metrics, and the port that tells them. */
+/** The port on which a process tells its metrics. */
 import { createServer } from 'node:http'
-import type { Config } from '../config.ts'
-import type { Logger, Metrics } from '../observability.ts'
-import type { Runtime } from '../pipeline.ts'
-
-export interface Environment {
-  readonly config: Config
-  readonly log: Logger
-  readonly metrics: Metrics
-  readonly progress?: NonNullable<Runtime['progress']>
-}
+import type { Environment } from '../runtime.ts'
 
 const METRICS_PATHS = new Set(['/metrics', '/prometheus'])
 

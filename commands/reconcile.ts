@@ -12,7 +12,7 @@ import {
   operationalUrl,
   topicsOf,
   type Runtime,
-} from '../pipeline.ts'
+} from '../runtime.ts'
 import type { Since } from '../proof/proven-place.ts'
 import { reconcile, PLACES, type PlaceName, type Reconciliation } from '../proof/reconcile.ts'
 import { verifyReport, writeReport } from '../proof/report.ts'

@@ -1,14 +1,15 @@
 /** `incidents replay`: the raw topic once more into a place of its own, or into one that then takes the live one's place. */
+import { openSink } from '../pipeline.ts'
 import {
   operationalUrl,
   analyticsDirectory,
   dprDirectory,
   embeddedRuntime,
   kafkaRuntime,
-  openSink,
   topicsOf,
-} from '../pipeline.ts'
-import type { Runtime, SinkName } from '../pipeline.ts'
+} from '../runtime.ts'
+import type { SinkName } from '../sinks/names.ts'
+import type { Runtime } from '../runtime.ts'
 import { required, type Config } from '../config.ts'
 import { EXIT, PipelineError } from '../core/error.ts'
 import { RULES_VERSION } from '../core/incident.ts'

@@ -1,16 +1,18 @@
 /** `incidents source …` */
 import { required, type Config } from '../config.ts'
-import { adoptionMarkers, dropPublication, dropSlot } from '../connectors/postgres/adopt.ts'
+import { adoption, dropPublication, dropSlot } from '../connectors/postgres/adopt.ts'
 import { connect, disconnect } from '../connectors/postgres/session.ts'
 import { initSource } from '../connectors/postgres/source-schema.ts'
 import { EXIT, PipelineError } from '../core/error.ts'
+import type { Message } from '../core/message.ts'
 import { epochOf } from '../core/position.ts'
 import { logger, metrics } from '../observability.ts'
-import { embeddedRuntime, kafkaRuntime } from '../pipeline.ts'
+import { embeddedRuntime, kafkaRuntime } from '../runtime.ts'
 import { rawDecoder } from '../schemas/raw-decoder.ts'
 import { rawEncoder } from '../schemas/raw-encoder.ts'
 import { readTails } from '../transport/recovery.ts'
 import { lockStateDirectory } from '../transport/state-directory.ts'
+import type { Topic } from '../transport/topic.ts'
 
 /** Exit 0 when the schema was applied or nothing is missing, 3 when something is. */
 export async function sourceInit(config: Config, options: { readonly json?: boolean }): Promise<number> {
@@ -82,15 +84,16 @@ export async function sourceAdopt(config: Config, options: SourceChangeOptions):
     try {
       const client = await connect(url)
       await dropSlot(client, config.NAMESPACE).finally(() => disconnect(client))
-      const markers = await adoptionMarkers({
+      const { markers, behind } = await adoption({
         url,
         slot: config.NAMESPACE,
         stateDirectory: config.STATE_DIR,
         tails: await readTails(raw, rawDecoder(registry)),
+        ends: await endsOf(raw),
       })
       const database = new URL(url).pathname.slice(1)
       const encoder = rawEncoder({ registry, topic: raw.name, namespace: config.NAMESPACE, database })
-      await raw.write(await encoder.encode(markers))
+      await writeBehind(raw, await encoder.encode(markers), behind)
       const epoch = epochOf(markers[0]!.position)
       if (options.json === true) process.stdout.write(`${JSON.stringify({ epoch })}\n`)
       else process.stdout.write(`The source is adopted as epoch ${epoch}: start capture, and it reads everything.\n`)
@@ -100,5 +103,22 @@ export async function sourceAdopt(config: Config, options: SourceChangeOptions):
     }
   } finally {
     lock.release()
+  }
+}
+
+async function endsOf(topic: Topic): Promise<number[]> {
+  return (await topic.bounds()).map(({ high }) => high)
+}
+
+const FILLED_AT_ONCE = 10_000
+
+/** Writes each message at least once, and again until its partition ends at `behind`; compaction keeps one. */
+async function writeBehind(topic: Topic, messages: readonly Message[], behind: readonly number[]): Promise<void> {
+  await topic.write(messages)
+  const ends = await endsOf(topic)
+  for (const message of messages) {
+    const end = ends[message.partition]!
+    for (let left = (behind[message.partition] ?? 0) - end; left > 0; left -= FILLED_AT_ONCE)
+      await topic.write(Array.from({ length: Math.min(left, FILLED_AT_ONCE) }, () => message))
   }
 }

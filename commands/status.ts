@@ -2,10 +2,11 @@
 import type { Config } from '../config.ts'
 import { EXIT } from '../core/error.ts'
 import { logger, metrics } from '../observability.ts'
-import { analyticsDirectory, embeddedRuntime, kafkaRuntime, SINKS } from '../pipeline.ts'
+import { SINKS } from '../sinks/names.ts'
+import { analyticsDirectory, embeddedRuntime, kafkaRuntime } from '../runtime.ts'
 import { readStatus, type ReaderStatus, type Status } from '../proof/status.ts'
 import { topics } from '../transport/topics.ts'
-import { sleep } from './supervision.ts'
+import { pause } from '../core/pause.ts'
 
 export interface StatusCommandOptions {
   readonly watch?: boolean
@@ -29,7 +30,7 @@ export async function status(config: Config, options: StatusCommandOptions, sign
         analyticsDirectory: analyticsDirectory(config),
       })
       process.stdout.write(options.json === true ? `${JSON.stringify(found)}\n` : `${told(found)}\n`)
-      if (options.watch === true) await sleep(2_000, signal)
+      if (options.watch === true) await pause(2_000, signal)
     } while (options.watch === true && !signal.aborted)
   } finally {
     await runtime.transport.close()

@@ -1,6 +1,7 @@
 /** Keeping stages running: a fault that may pass is tried again from the stage's own place, every other ends the process. */
 import { CODES, PipelineError } from '../core/error.ts'
 import { errorFields, type Logger } from '../observability.ts'
+import { pause } from '../core/pause.ts'
 
 export type Stage = (signal: AbortSignal) => Promise<void>
 
@@ -29,7 +30,7 @@ export async function supervise(stages: ReadonlyMap<string, Stage>, log: Logger,
 
 async function persist(name: string, stage: Stage, log: Logger, signal: AbortSignal): Promise<void> {
   let settled = false
-  let pause = 500
+  let wait = 500
   while (!signal.aborted) {
     const begun = performance.now()
     try {
@@ -40,28 +41,16 @@ async function persist(name: string, stage: Stage, log: Logger, signal: AbortSig
       const worked = performance.now() - begun >= SETTLED_MS
       settled ||= worked
       if (!settled || !isRetriable(error)) throw error
-      pause = worked ? 500 : Math.min(pause * 2, LONGEST_PAUSE_MS)
+      wait = worked ? 500 : Math.min(wait * 2, LONGEST_PAUSE_MS)
       log.error(
-        { stage: name, ...errorFields(error), againInMs: pause },
+        { stage: name, ...errorFields(error), againInMs: wait },
         error instanceof Error ? error.message : 'failed',
       )
-      await sleep(pause, signal)
+      await pause(wait, signal)
     }
   }
 }
 
 function isRetriable(error: unknown): boolean {
   return error instanceof PipelineError && CODES[error.code].retriable
-}
-
-export function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = (): void => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', end)
-      resolve()
-    }
-    const timer = setTimeout(end, signal.aborted ? 0 : ms)
-    signal.addEventListener('abort', end)
-  })
 }

@@ -46,7 +46,7 @@ export function apiClient(apiUrl: string, token: string | null): ApiClient {
         accept: 'application/json',
         ...(token === null ? {} : { authorization: `Bearer ${token}` }),
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-        ...(reason === undefined ? {} : { 'x-reason': encodeURIComponent(reason) }),
+        ...(reason === undefined ? {} : { 'x-reason': inOneLine(reason) }),
         ...(atLeast === undefined ? {} : { 'if-source-lsn-at-least': atLeast }),
         ...(ifMatch === undefined ? {} : { 'if-match': ifMatch }),
       },
@@ -67,4 +67,9 @@ export function apiClient(apiUrl: string, token: string | null): ApiClient {
       lsn: answer.headers.get('x-source-lsn'),
     }
   }
+}
+
+/** As a header can carry it, and the API keeps it. */
+function inOneLine(reason: string): string {
+  return encodeURIComponent(reason.toWellFormed().replaceAll(/\s+/g, ' '))
 }

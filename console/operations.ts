@@ -1,5 +1,7 @@
 /** What the console may ask of the pipeline and have it do: plain functions, whoever fulfils them. */
 
+import type { Entity } from '../core/incident.ts'
+
 /** The hops of the map, in the order that data passes them. */
 export const HOPS = [
   'source',
@@ -112,6 +114,8 @@ export interface TableState {
   /** Of the newest request; null when capture's state is not on this machine or it has never been read. */
   readonly reading: TableReading | null
   readonly stopped: StoppedTable | null
+  /** Whether reading it outside the stream is held up. */
+  readonly paused: boolean
 }
 
 export interface TablesNow {
@@ -220,6 +224,27 @@ export interface SubjectState {
   }[]
 }
 
+export interface ChangeKey {
+  readonly entity: Entity
+  readonly id: string
+  readonly position: string
+  /** As PostgreSQL prints it. */
+  readonly lsn: string
+}
+
+/** Where a change lies in files; each is null where it does not, or not yet. */
+export interface ChangePlaces {
+  readonly dpr: { readonly file: string; readonly row: number } | null
+  readonly analytics: {
+    readonly file: string
+    /** Null in a parquet file. */
+    readonly table: string | null
+    readonly row: number
+    readonly partition: number
+    readonly offset: number
+  } | null
+}
+
 export interface Operations {
   pipeline(): PipelineNow
   /** The newest twenty; rejects where they are kept is away. */
@@ -227,6 +252,8 @@ export interface Operations {
   tables(): Promise<TablesNow>
   /** Reads tables again while rows flow; a stopped one is healed by it. Resolves when it is asked for. */
   snapshot(tables: readonly string[], by: Operator): Promise<void>
+  /** Holds up reading tables outside the stream, or goes on where it was. Resolves when it is asked for. */
+  hold(tables: readonly string[], kind: 'pause' | 'resume', by: Operator): Promise<void>
   failures(): Promise<Failures>
   /** What today's rules make of them; nothing is changed. */
   rehearse(ids: readonly string[]): Promise<ReadonlyMap<string, LetterOutcome>>
@@ -241,4 +268,6 @@ export interface Operations {
   /** The newest result as the signed report that `incidents reconcile --report` writes; null when there is none. */
   report(form: 'json' | 'html'): { readonly name: string; readonly text: string } | null
   contracts(): Promise<readonly SubjectState[]>
+  /** By `entity/id/position`: reads DPR's files and analytics. Rejects where they cannot be read. */
+  places(changes: readonly ChangeKey[]): Promise<ReadonlyMap<string, ChangePlaces>>
 }

@@ -2,7 +2,9 @@
 import type { z } from 'zod'
 import type { IncidentHistory } from '../api/history.ts'
 import type { IncidentLineage } from '../api/lineage.ts'
+import type { Entity } from '../core/incident.ts'
 import type { Masking, Shown } from './masking.ts'
+import type { ChangeKey, ChangePlaces } from './operations.ts'
 
 type Amendment = z.infer<typeof IncidentHistory>['amendments'][number]
 type RowLineage = z.infer<typeof IncidentLineage>['rows'][number]
@@ -17,6 +19,8 @@ export interface TimelineChange {
   readonly fields: readonly { readonly name: string; readonly before: Shown | null; readonly after: Shown | null }[]
   /** Where the record lies that made the row as it is; null for a change that another one has followed. */
   readonly record: Pick<RowLineage, 'topic' | 'partition' | 'offset' | 'sourceKey' | 'storeTable'> | null
+  /** Undefined unless it was asked for. */
+  readonly places?: ChangePlaces | undefined
 }
 
 export interface TimelineEntry {
@@ -87,5 +91,22 @@ function changeOf(
       .filter((name) => what === 'changed' || (before?.[name] ?? after?.[name] ?? null) !== null)
       .map((name) => ({ name, before: show('before', before, name), after: show('after', after, name) })),
     record: records.get(`${entity}/${id}/${position}`) ?? null,
+  }
+}
+
+/** Every change of a timeline with the files and rows that it is in. */
+export async function withPlaces(
+  timeline: Timeline,
+  places: (changes: readonly ChangeKey[]) => Promise<ReadonlyMap<string, ChangePlaces>>,
+): Promise<Timeline> {
+  const keyOf = ({ entity, id, position }: TimelineChange): string => `${entity}/${id}/${position}`
+  const all = timeline.entries.flatMap(({ changes }) => changes)
+  const found = await places(all.map((change) => ({ ...change, entity: change.entity as Entity })))
+  return {
+    ...timeline,
+    entries: timeline.entries.map((entry) => ({
+      ...entry,
+      changes: entry.changes.map((change) => ({ ...change, places: found.get(keyOf(change)) })),
+    })),
   }
 }

@@ -63,6 +63,17 @@ export interface Column {
   readonly modifier: number
 }
 
+/**
+ * A value that a record is without, since with it the record would be larger than its topic takes: its column is null in
+ * the image. Length and SHA-256 (hexadecimal) are those of PostgreSQL's text of the value in UTF-8.
+ */
+export interface OmittedValue {
+  readonly image: 'before' | 'after'
+  readonly column: string
+  readonly bytes: number
+  readonly sha256: string
+}
+
 export interface RowChange<Image = Row> extends Origin {
   readonly op: Op
   readonly table: Table
@@ -72,6 +83,8 @@ export interface RowChange<Image = Row> extends Origin {
   readonly before: Image | null
   /** The row after: null for d. */
   readonly after: Image | null
+  /** Absent where the record has all of its values, as nearly every one does. */
+  readonly omitted?: readonly OmittedValue[]
 }
 
 /**
@@ -102,6 +115,13 @@ const OUTSIDE = '/00000000'
 export function isStreamed<Image>(change: Change<Image>): boolean {
   const { op } = change
   return op === 'c' || op === 'u' || (op === 'd' && !change.position.endsWith(OUTSIDE))
+}
+
+/** How many bytes of images a change holds as capture makes it. */
+export function imageBytes(change: Change<Tuple>): number {
+  if (change.op === 'm') return 0
+  const { before, after } = change
+  return (before === null ? 0 : before.end - before.start) + (after === null ? 0 : after.end - after.start)
 }
 
 /** `schema.table` */

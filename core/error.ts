@@ -81,7 +81,7 @@ export const CODES = {
   /** A record's bytes do not match the schema that they name. */
   MALFORMED_RECORD: { exit: EXIT.contract, retriable: false },
 
-  /** A code has no counterpart in the unified model (domain 9.8): the row goes to the dead letters. */
+  /** A code has no counterpart in the unified model (rule codes.unknown): the row goes to the dead letters. */
   UNKNOWN_CODE: { exit: EXIT.unexpected, retriable: false },
   /** A child whose incident is not known. */
   NO_INCIDENT: { exit: EXIT.unexpected, retriable: false },

@@ -1,4 +1,6 @@
-/** What a source transaction did to one incident, told as the incident reporting service tells it (domain 5.1). */
+/**
+ * What a source transaction did to one incident, told as the incident reporting service tells it (rule service.events).
+ */
 import type { Lsn, Position } from './position.ts'
 
 /** What a change can be of. Where there are several, `whatChanged` names the first of this order. */

@@ -32,7 +32,7 @@ export interface EntityRow<E extends Entity = Entity> {
 
 /** Why a Change has no rows although its table belongs to the unified model. */
 export type Absence =
-  /** a NOMIS row whose reference is a DPS report's: a copy that was written back (domain 9.6) */
+  /** a NOMIS row whose reference is a DPS report's: a copy that was written back (rule nomis.copies) */
   | 'copy-of-dps'
   /** a table or a kind of row that is in no unified entity */
   | 'not-unified'
@@ -40,7 +40,8 @@ export type Absence =
 /**
  * What a Change means in the unified model: one for each Change, markers included, so that a reader always knows
  * how far it is. A Change that cannot be mapped has a refusal and no row but deletes of what the row before made: it goes
- * to the dead letters, and its incident counts as incomplete until the same source row is mapped or deleted.
+ * to the dead letters, and, unless the unified model has no place for it anyway (`absence`), its incident counts as
+ * incomplete until the same source row is mapped or deleted.
  */
 export interface IncidentChange {
   readonly change: Change

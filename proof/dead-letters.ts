@@ -16,12 +16,11 @@ export interface Letter extends DeadLetter {
 }
 
 /** One of each refused record, in order of time; a record that was skipped says so. */
-export async function readLetters(topic: Topic, registry: Registry, group: string): Promise<Letter[]> {
+export async function readLetters(topic: Topic, registry: Registry): Promise<Letter[]> {
   const decoder = deadLetterDecoder(registry)
   const letters = new Map<string, Letter>()
   await scanTopic({
     topic,
-    group,
     take: async (records) => {
       for (const record of records) {
         const letter = await decoder.letter(record)
@@ -74,18 +73,12 @@ export interface Rehearsal {
 }
 
 /** Reads each letter's record again from the raw topic, and unifies it. MALFORMED_RECORD, REGISTRY. */
-export async function rehearse(
-  letters: readonly Letter[],
-  raw: Topic,
-  registry: Registry,
-  group: string,
-): Promise<Rehearsal[]> {
+export async function rehearse(letters: readonly Letter[], raw: Topic, registry: Registry): Promise<Rehearsal[]> {
   const wanted = new Map(letters.map((letter) => [letter.id, letter]))
   const changes = new Map<string, RowChange>()
   const decoder = rawDecoder(registry)
   await scanTopic({
     topic: raw,
-    group,
     from: Map.groupBy(letters, ({ partition }) => partition)
       .entries()
       .reduce(

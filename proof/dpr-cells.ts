@@ -1,4 +1,7 @@
-/** A source row as DPR's files hold it: in JavaScript, and as DuckDB reads it back. Moments are numbers (dpr 1.5). */
+/**
+ * A source row as DPR's files hold it: in JavaScript, and as DuckDB reads it back. Moments are numbers
+ * (rule dpr.types).
+ */
 import type { Row, Table, Value } from '../core/change.ts'
 import { dateDays, timestampMicros } from '../schemas/pg-time.ts'
 import type { DprColumn } from '../sinks/dpr-raw-columns.ts'

@@ -1,6 +1,9 @@
-/** A contract as DPR's jobs read it (dpr 2): what they demand of it, and what it makes them demand of a file. */
+/**
+ * A contract as DPR's jobs read it (rule dpr.contracts): what they demand of it, and what it makes them demand of a
+ * file.
+ */
 
-/** A Spark type's class, and for decimals its size: what the jobs compare (dpr 1.5, 1.6). */
+/** A Spark type's class, and for decimals its size: what the jobs compare (rules dpr.types, dpr.schema). */
 export type SparkType = string
 
 export interface ContractColumn {

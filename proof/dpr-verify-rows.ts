@@ -1,4 +1,7 @@
-/** What DPR's jobs make of a folder's rows: violations, order and duplicates, the merges (dpr 1.4, 1.7, 3, 4). */
+/**
+ * What DPR's jobs make of a folder's rows: violations, order and duplicates, the merges
+ * (rules dpr.order, dpr.violations, dpr.merges).
+ */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { ContractColumn } from './dpr-verify-contract.ts'
 import { name, text } from './dpr-verify-schema.ts'

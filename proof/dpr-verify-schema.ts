@@ -1,4 +1,7 @@
-/** A file's columns as Spark 3.5 infers them from the footer, and whether they are the contract's (dpr 1.5, 1.6). */
+/**
+ * A file's columns as Spark 3.5 infers them from the footer, and whether they are the contract's
+ * (rules dpr.types, dpr.schema).
+ */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { MARKS, type ContractColumn, type SparkType } from './dpr-verify-contract.ts'
 

@@ -1,5 +1,5 @@
 /**
- * Whether DPR's jobs would take a raw zone, file by file (dpr 1 to 4). It knows the jobs' rules and nothing of who wrote
+ * Whether DPR's jobs would take a raw zone, file by file (docs/rules.md). It knows the jobs' rules and nothing of who wrote
  * the files: it reads the folder as they would, contracts first, and replays schema check, violations, order and merges
  * in SQL.
  */
@@ -156,7 +156,10 @@ async function readContract(directory: string, source: string, table: string): P
   return text === null ? null : readContractText(text, source, table)
 }
 
-/** The files in the order in which the jobs take them: load files, then changes as they arrived (dpr 1.1, 1.4). */
+/**
+ * The files in the order in which the jobs take them: load files, then changes as they arrived
+ * (rules dpr.names, dpr.order).
+ */
 async function readFolder(folder: string): Promise<{ files: OrderedFile[]; strays: Finding[] }> {
   const strays: Finding[] = []
   const found: { readonly name: string; readonly load: boolean; readonly arrived: number }[] = []

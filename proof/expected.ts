@@ -7,10 +7,9 @@ import { projections, type Projections } from '../schemas/policy/projection.ts'
 import { sourceTable } from '../sinks/dpr-raw-tables.ts'
 import type { DprTable } from '../sinks/dpr-raw-contracts.ts'
 import { unify } from '../transforms/unify.ts'
-import { digest, fieldCell, fieldsText, rowText, tableText, valueCell, type Cell } from './canonical.ts'
+import { digest, fieldCell, fieldsText, rowText, valueCell, type Cell } from './canonical.ts'
 import { dprCells } from './dpr-cells.ts'
-import { csv, type Scratch } from './scratch.ts'
-import { keyOf, rowKey, shownKey, type SourceReader } from './source-rows.ts'
+import { rowKey, shownKey } from './source-keys.ts'
 
 /** Which form of a row a place holds: a source table's as it is, as DPR has it, or a unified row for an output. */
 export type Form = 'table' | 'dpr-table' | Output
@@ -33,13 +32,6 @@ export interface ExpectedRow extends Unit {
   readonly digest: string
 }
 
-export interface Totals {
-  readonly rows: number
-  /** Source rows that could not be mapped. */
-  readonly refused: number
-  readonly copies: number
-}
-
 export interface Expectations {
   readonly tables: readonly Table[]
   readonly projections: Readonly<Record<Output, Projections>>
@@ -50,21 +42,24 @@ export interface Expectations {
   columns(form: Form, kind: number): readonly string[]
   /** The key as people write it. */
   shown(form: Form, key: string): string
-  /** Every row of the source into the scratch, for {@link expectedSql}. */
-  store(source: SourceReader, scratch: Scratch, progress: (rows: number) => void): Promise<Totals>
   /** The rows of one form that a source row makes. */
   rowsOf(form: Form, change: RowChange, origin: Origin): ExpectedRow[]
 }
 
-/** Outputs of the same clearance hold the same rows: they are hashed once. */
-const CLEARED = [...new Set(OUTPUTS.map(clearanceOf))]
+/** Outputs of the same clearance hold the same rows: these, one for each clearance, are hashed. */
+export const CLEARED: readonly Output[] = OUTPUTS.filter((output) => cleared(output) === output)
 
-function clearanceOf(output: Output): string {
-  return JSON.stringify(CLEARANCES[output])
+function cleared(output: Output): Output {
+  return OUTPUTS.find((other) => JSON.stringify(CLEARANCES[other]) === JSON.stringify(CLEARANCES[output]))!
 }
 
 function digestColumn(output: Output): string {
-  return `digest${CLEARED.indexOf(clearanceOf(output))}`
+  return `digest${CLEARED.indexOf(cleared(output))}`
+}
+
+/** The `kind` of an entity's rows. */
+export function entityKind(entity: Entity): number {
+  return ENTITIES.indexOf(entity)
 }
 
 export function isTableForm(form: Form): form is 'table' | 'dpr-table' {
@@ -75,51 +70,14 @@ export function expectations(tables: readonly Table[], pseudonymKey: string): Ex
   const projected = Object.fromEntries(
     OUTPUTS.map((output) => [output, projections(output, pseudonymKey)]),
   ) as unknown as Record<Output, Projections>
-  const hashed = CLEARED.map((clearance) => projected[OUTPUTS.find((output) => clearanceOf(output) === clearance)!])
   const dprTables = tables.map((table) => sourceTable(table, columnKind))
   const names = tables.map(tableName)
-  const kindOf = new Map(ENTITIES.map((entity, i): [Entity, number] => [entity, i]))
-
-  async function store(source: SourceReader, scratch: Scratch, progress: (rows: number) => void): Promise<Totals> {
-    const rows = scratch.table('expected_row', {
-      kind: 'UTINYINT',
-      key: 'VARCHAR',
-      digest: 'UUID',
-      dpr: 'UUID',
-    })
-    const unified = scratch.table('expected_unified', {
-      kind: 'UTINYINT',
-      key: 'VARCHAR',
-      origin_table: 'UTINYINT',
-      origin_key: 'VARCHAR',
-      ...Object.fromEntries(CLEARED.map((_, i) => [`digest${i}`, 'UUID'])),
-    })
-    let refused = 0
-    let copies = 0
-    const count = await source.all((change, table) => {
-      const key = csv(keyOf(change.table, change.after!))
-      const dpr = dprTables[table]
-      const dprDigest = dpr == null ? '\\N' : digest(rowText(dprCells(dpr, change.table, change.after!)))
-      if (change.table.key.length > 0)
-        rows.add(`${table},${key},${digest(tableText(change.table, change.after!))},${dprDigest}`)
-      const meaning = unify(change)
-      if (meaning.refusal !== null) refused += 1
-      if (meaning.absence === 'copy-of-dps') copies += 1
-      for (const { entity, id, value } of meaning.rows) {
-        const digests = hashed.map((each) => digest(fieldsText(each[entity].project(value))))
-        unified.add(`${kindOf.get(entity)},${id},${table},${key},${digests.join(',')}`)
-      }
-    }, progress)
-    await rows.done()
-    await unified.done()
-    return { rows: count, refused, copies }
-  }
 
   function unifiedRows(output: Output, meaning: IncidentChange, origin: Origin): ExpectedRow[] {
     return meaning.rows.map(({ entity, id, value }) => {
       const fields = projected[output][entity].project(value)
       return {
-        kind: kindOf.get(entity)!,
+        kind: entityKind(entity),
         key: id,
         origin,
         cells: () => fields.map(fieldCell),
@@ -143,7 +101,6 @@ export function expectations(tables: readonly Table[], pseudonymKey: string): Ex
       return projected[form][ENTITIES[kind]!].fields.map(({ name }) => name)
     },
     shown: (form, key) => (isTableForm(form) ? shownKey(key) : key),
-    store,
     rowsOf: (form, change, origin) => {
       if (!isTableForm(form)) return unifiedRows(form, unify(change), origin)
       const dpr = dprTables[origin.table]
@@ -157,7 +114,7 @@ export function expectations(tables: readonly Table[], pseudonymKey: string): Ex
   }
 }
 
-/** The rows that a form must have, as `kind, key, digest`, out of what `store` wrote. */
+/** The rows that a form must have, as `kind, key, digest`, out of what `loadExpected` made. */
 export function expectedSql(form: Form): string {
   if (form === 'table') return 'SELECT kind, key, digest FROM expected_row'
   if (form === 'dpr-table') return 'SELECT kind, key, dpr AS digest FROM expected_row WHERE dpr IS NOT NULL'

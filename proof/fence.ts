@@ -1,21 +1,74 @@
-/** What a place must have read to hold everything that was committed before an LSN. */
-import type { Lsn } from '../core/position.ts'
-import { lsnOf } from '../core/position.ts'
-import type { RawDecoder } from '../schemas/raw-decoder.ts'
+/** What a place must have read to hold everything that was committed before an LSN, and waiting until it has. */
+import { PipelineError } from '../core/error.ts'
+import { lsnOf, lsnText, type Lsn } from '../core/position.ts'
+import { rawDecoder, type RawDecoder } from '../schemas/raw-decoder.ts'
+import type { Registry } from '../schemas/registry.ts'
 import { readTails } from '../transport/recovery.ts'
 import type { Topic, Transport } from '../transport/topic.ts'
-import type { Needed } from './proven-place.ts'
+import type { Needed, ProvenPlace } from './proven-place.ts'
+import { pause } from '../core/pause.ts'
 
-/** The offsets behind the markers at or behind `lsn`, as soon as every partition has one; rejects when the signal comes first. */
-export async function neededFor(lsn: Lsn, raw: Topic, decoder: RawDecoder, signal: AbortSignal): Promise<Needed> {
-  while (true) {
-    signal.throwIfAborted()
-    const tails = await readTails(raw, decoder)
-    if (tails.every(({ marker }) => marker !== null && marker.snapshotDone && lsnOf(marker.position) >= lsn)) break
-    await pause(signal)
+export interface Waiting {
+  readonly raw: Topic
+  readonly registry: Registry
+  /** Of each wait. */
+  readonly timeoutMs: number
+  readonly signal: AbortSignal
+}
+
+const POLL_MS = 200
+
+/** {@link neededFor}; SINK when the raw topic has no such markers within the time. */
+export async function neededOrTold(fence: Lsn, waiting: Waiting): Promise<Needed> {
+  const signal = limited(waiting)
+  try {
+    return await neededFor(fence, waiting.raw, rawDecoder(waiting.registry), signal)
+  } catch (error) {
+    waiting.signal.throwIfAborted()
+    if (signal.aborted) throw behind(waiting.raw.name, fence, waiting.timeoutMs)
+    throw error
   }
+}
+
+/** What the raw topic holds now. */
+export async function neededNow(raw: Topic): Promise<Needed> {
   const bounds = await raw.bounds()
   return new Map(bounds.entries().flatMap(([p, { low, high }]) => (high > low ? [[p, high] as const] : [])))
+}
+
+/** SINK when the place has not passed within the time. */
+export async function untilPassed(place: ProvenPlace, needed: Needed, waiting: Waiting): Promise<void> {
+  const signal = limited(waiting)
+  while (!(await place.passed(needed))) {
+    waiting.signal.throwIfAborted()
+    if (signal.aborted) throw behind(place.name, null, waiting.timeoutMs)
+    await pause(POLL_MS, signal)
+  }
+}
+
+/** Whether the place passes an LSN before the signal comes. */
+export async function passes(
+  place: ProvenPlace,
+  lsn: Lsn,
+  { raw, registry }: Waiting,
+  signal: AbortSignal,
+): Promise<boolean> {
+  try {
+    const needed = await neededFor(lsn, raw, rawDecoder(registry), signal)
+    while (!(await place.passed(needed))) {
+      if (signal.aborted) return false
+      await pause(POLL_MS, signal)
+    }
+    return true
+  } catch (error) {
+    if (signal.aborted) return false
+    throw error
+  }
+}
+
+/** Each wait has the time of its own: reading the rows takes as long as they are many. */
+export function limited({ signal, timeoutMs }: Waiting): AbortSignal {
+  return AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)])
 }
 
 /** Whether a consumer group has committed places behind these offsets. */
@@ -24,14 +77,21 @@ export async function groupPassed(transport: Transport, group: string, raw: Topi
   return [...needed].every(([partition, next]) => (places.get(partition)?.next ?? 0) >= next)
 }
 
-export function pause(signal: AbortSignal, ms = 100): Promise<void> {
-  return new Promise((resolve) => {
-    const end = (): void => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', end)
-      resolve()
-    }
-    const timer = setTimeout(end, ms)
-    signal.addEventListener('abort', end)
-  })
+/** The offsets behind the markers at or behind `lsn`, as soon as every partition has one; rejects when the signal comes first. */
+async function neededFor(lsn: Lsn, raw: Topic, decoder: RawDecoder, signal: AbortSignal): Promise<Needed> {
+  while (true) {
+    signal.throwIfAborted()
+    const tails = await readTails(raw, decoder)
+    if (tails.every(({ marker }) => marker !== null && marker.snapshotDone && lsnOf(marker.position) >= lsn)) break
+    await pause(POLL_MS, signal)
+  }
+  return neededNow(raw)
+}
+
+function behind(place: string, fence: Lsn | null, timeoutMs: number): PipelineError {
+  return new PipelineError(
+    'SINK',
+    `${place} has not passed ${fence === null ? 'the fence' : lsnText(fence)} within ${timeoutMs / 1000} s, so nothing can be said of it`,
+    'See `incidents status`: start what is not running, or allow more time with --timeout.',
+  )
 }

@@ -21,35 +21,46 @@ export interface HistoryRow {
   readonly table: string | null
   /** From 0: the row of the parquet file, the rowid in the table. */
   readonly row: number
+  /** Of the raw topic's record that made it. */
+  readonly partition: number
+  readonly offset: number
 }
 
 const FILES = /^(LOAD[^/]*|\d+-\d+\.)parquet$/
 
-/** By id: the newest row of each in `incidents/<table>`, as DPR's jobs take it (dpr 1.4). */
+/** By id: the newest row of each in `incidents/<table>`, as DPR's jobs take it (rule dpr.order). */
 export async function dprRows(location: string, table: string, ids: readonly string[]): Promise<Map<string, FileRow>> {
+  const rows = await dprVersions(location, table, ids)
+  return new Map(rows.map(({ id, ...row }) => [id, row]))
+}
+
+/** Every row with these ids, the oldest first, as DPR's jobs order them. */
+export async function dprVersions(
+  location: string,
+  table: string,
+  ids: readonly string[],
+): Promise<(FileRow & { readonly id: string })[]> {
   const storage = openStorage(location)
   try {
     const folder = `raw/incidents/${table}`
     const names = (await storage.list(folder)).filter((name) => FILES.test(name))
-    if (names.length === 0) return new Map()
+    if (names.length === 0 || ids.length === 0) return []
     const local = new Map<string, string>()
     for (const name of names) local.set(await storage.localFile(`${folder}/${name}`), `${folder}/${name}`)
     const rows = await onDuckDb(':memory:', (connection) =>
       query(
         connection,
-        `SELECT id, filename, file_row_number, checkpoint_col FROM (
-           SELECT id, filename, file_row_number, checkpoint_col,
-                  row_number() OVER (PARTITION BY id ORDER BY checkpoint_col DESC, _timestamp DESC) AS age
+        `SELECT id, filename, file_row_number, checkpoint_col
            FROM read_parquet(${list([...local.keys()])}, filename = true, file_row_number = true, union_by_name = true)
-           WHERE id IN (${ids.map(literal).join(', ')})) WHERE age = 1`,
+           WHERE id IN (${ids.map(literal).join(', ')}) ORDER BY checkpoint_col NULLS FIRST, _timestamp`,
       ),
     )
-    return new Map(
-      rows.map(([id, file, row, checkpoint]) => [
-        String(id),
-        { file: `${location}/${local.get(String(file))!}`, row: Number(row), lsn: lsnOfCheckpoint(checkpoint) },
-      ]),
-    )
+    return rows.map(([id, file, row, checkpoint]) => ({
+      id: String(id),
+      file: `${location}/${local.get(String(file))!}`,
+      row: Number(row),
+      lsn: lsnOfCheckpoint(checkpoint),
+    }))
   } finally {
     await storage.close()
   }
@@ -75,15 +86,23 @@ export async function analyticsRows(
   const files = (await readdir(folder).catch(() => [])).filter((name) => name.endsWith('.parquet'))
   await onDuckDb(published, async (connection) => {
     if (files.length > 0) {
-      const older = `SELECT id, position, filename, file_row_number
+      const older = `SELECT id, position, topic_partition, topic_offset, filename, file_row_number
         FROM read_parquet(${list(files.map((name) => join(folder, name)))}, filename = true, file_row_number = true)`
-      for (const [id, position, file, row] of await query(connection, `${older} ${where}`)) {
-        found.set(`${String(id)}/${String(position)}`, { file: String(file), table: null, row: Number(row) })
+      for (const [id, position, partition, offset, file, row] of await query(connection, `${older} ${where}`)) {
+        const record = { partition: Number(partition), offset: Number(offset) }
+        found.set(`${String(id)}/${String(position)}`, {
+          file: String(file),
+          table: null,
+          row: Number(row),
+          ...record,
+        })
       }
     }
     const recent = `recent_history_${table}`
-    for (const [id, position, row] of await query(connection, `SELECT id, position, rowid FROM ${recent} ${where}`)) {
-      found.set(`${String(id)}/${String(position)}`, { file: published, table: recent, row: Number(row) })
+    const newer = `SELECT id, position, topic_partition, topic_offset, rowid FROM ${recent}`
+    for (const [id, position, partition, offset, row] of await query(connection, `${newer} ${where}`)) {
+      const record = { partition: Number(partition), offset: Number(offset) }
+      found.set(`${String(id)}/${String(position)}`, { file: published, table: recent, row: Number(row), ...record })
     }
   })
   return found

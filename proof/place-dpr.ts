@@ -1,4 +1,7 @@
-/** DPR's raw zone as `reconcile` asks it: each folder folded as DPR folds it, and hashed, by DuckDB itself (dpr 1.4). */
+/**
+ * DPR's raw zone as `reconcile` asks it: each folder folded as DPR folds it, and hashed, by DuckDB itself
+ * (rule dpr.order).
+ */
 import { ENTITIES } from '../core/incident.ts'
 import type { Projections } from '../schemas/policy/projection.ts'
 import { duckDigest, duckFieldCell, GONE, type Cell } from './canonical.ts'

@@ -6,7 +6,10 @@ import { connect, disconnect } from '../connectors/postgres/session.ts'
 import type { Projections } from '../schemas/policy/projection.ts'
 import { postgresDigest, postgresFieldCell } from './canonical.ts'
 import type { Unit } from './expected.ts'
+import { lineWriter } from './lines.ts'
 import { byKind, type Needed, type ProvenPlace, type SeenRow, type Since } from './proven-place.ts'
+
+const STORED = 'place_operational'
 
 /** SOURCE_UNREACHABLE when the store does not answer. */
 export async function operationalProof(url: string, projections: Projections): Promise<ProvenPlace> {
@@ -27,17 +30,18 @@ export async function operationalProof(url: string, projections: Projections): P
       return [...needed].every(([partition, next]) => (places.get(partition) ?? 0) >= next)
     },
     store: async (scratch, progress) => {
-      const table = scratch.table('place_operational', { kind: 'UTINYINT', key: 'VARCHAR', digest: 'UUID' })
+      const lines = lineWriter(scratch.linesOf(STORED))
       let rows = 0
       await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
       for (const [kind, { table: from, cells }] of kinds.entries()) {
         const sql = `COPY (SELECT ${kind}, id, ${postgresDigest(cells)} FROM ${from}) TO STDOUT (DELIMITER ',')`
-        rows += await copyLines(client, sql, table.add)
+        rows += await copyLines(client, sql, lines.add)
         progress(rows)
       }
       await client.query('COMMIT')
-      await table.done()
-      return 'place_operational'
+      lines.end()
+      await scratch.load(STORED, { kind: 'UTINYINT', key: 'VARCHAR', digest: 'UUID' })
+      return STORED
     },
     look: (units) => look(client, kinds, units),
     changedSince: async (since) => {

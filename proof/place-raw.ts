@@ -6,7 +6,7 @@ import type { Registry } from '../schemas/registry.ts'
 import type { Received } from '../core/message.ts'
 import { valueCell } from './canonical.ts'
 import type { TopicRow } from './place-topic.ts'
-import { keyOf } from './source-rows.ts'
+import { keyOf } from './source-keys.ts'
 import { decodeReadable } from './topic-scan.ts'
 
 export interface RawReaderOptions {

@@ -7,7 +7,8 @@ import type { Topic } from '../transport/topic.ts'
 import { digest, GONE, rowText, type Cell } from './canonical.ts'
 import { unitKey, type Form, type Unit } from './expected.ts'
 import { literal, streamed, type Needed, type ProvenPlace, type RowPosition, type SeenRow } from './proven-place.ts'
-import { csv, type Scratch } from './scratch.ts'
+import { csv, lineWriter } from './lines.ts'
+import type { Scratch } from './scratch.ts'
 import { scanTopic } from './topic-scan.ts'
 
 /** What one record says of one row. */
@@ -22,7 +23,6 @@ export interface TopicRow extends Unit {
 
 export interface TopicOptions {
   readonly topic: Topic
-  readonly group: string
   readonly form: Form
   readonly passed: (needed: Needed) => Promise<boolean>
   /** Makes what turns records into rows: called at the start of each reading. */
@@ -35,7 +35,7 @@ interface Newest {
 }
 
 export async function topicProof(scratch: Scratch, options: TopicOptions): Promise<ProvenPlace> {
-  const { topic, group, form, passed } = options
+  const { topic, form, passed } = options
   const table = `place_${topic.name.replaceAll(/\W/g, '_')}`
   const connection = await scratch.connect()
   /** Where the first reading ended; null before it. */
@@ -46,19 +46,11 @@ export async function topicProof(scratch: Scratch, options: TopicOptions): Promi
   let follow = options.rows()
 
   async function store(progress: (rows: number) => void): Promise<void> {
-    const lines = scratch.table(table, {
-      kind: 'UTINYINT',
-      key: 'VARCHAR',
-      age: 'VARCHAR',
-      digest: 'VARCHAR',
-      place: 'INTEGER',
-      number: 'BIGINT',
-    })
+    const lines = lineWriter(scratch.linesOf(table))
     const rows = options.rows()
     let read = 0
     const ends = await scanTopic({
       topic,
-      group,
       take: async (records) => {
         for (const { kind, key, order, cells, record } of await rows(records)) {
           const hash = cells === null ? GONE : digest(rowText(cells))
@@ -68,9 +60,13 @@ export async function topicProof(scratch: Scratch, options: TopicOptions): Promi
         progress(read)
       },
     })
-    await lines.done(`
-      SELECT kind, key, CAST(newest.digest AS UUID) AS digest, newest.place AS place, newest.number AS number
-      FROM (SELECT kind, key, arg_max({digest: digest, place: place, number: number}, age) AS newest FROM lines GROUP BY kind, key)`)
+    lines.end()
+    await scratch.load(
+      table,
+      { kind: 'UTINYINT', key: 'VARCHAR', age: 'VARCHAR', digest: 'VARCHAR', place: 'INTEGER', number: 'BIGINT' },
+      `SELECT kind, key, CAST(newest.digest AS UUID) AS digest, newest.place AS place, newest.number AS number
+      FROM (SELECT kind, key, arg_max({digest: digest, place: place, number: number}, age) AS newest FROM lines GROUP BY kind, key)`,
+    )
     stored = ends
   }
 
@@ -95,7 +91,6 @@ export async function topicProof(scratch: Scratch, options: TopicOptions): Promi
     }
     readTo = await scanTopic({
       topic,
-      group,
       ...(from === null ? {} : { from }),
       take: async (records) => {
         for (const { kind, key, order, cells, at } of await follow(records)) {

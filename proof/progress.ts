@@ -5,6 +5,9 @@ import { rawDecoder } from '../schemas/raw-decoder.ts'
 import type { Registry } from '../schemas/registry.ts'
 import { readTails } from '../transport/recovery.ts'
 import type { Topic, Transport } from '../transport/topic.ts'
+import { pause } from '../core/pause.ts'
+
+const POLL_MS = 100
 
 export interface ProgressOptions {
   readonly transport: Transport
@@ -23,7 +26,7 @@ export async function untilPassed(lsn: Lsn, options: ProgressOptions): Promise<v
     signal.throwIfAborted()
     const tails = await readTails(raw, decoder)
     if (tails.every(({ marker }) => marker !== null && marker.snapshotDone && lsnOf(marker.position) >= lsn)) break
-    await pause()
+    await pause(POLL_MS, signal)
   }
   const bounds = await raw.bounds()
   for (const group of groups) {
@@ -31,11 +34,7 @@ export async function untilPassed(lsn: Lsn, options: ProgressOptions): Promise<v
       signal.throwIfAborted()
       const places = await transport.committed(group, raw)
       if (bounds.every(({ low, high }, partition) => high === low || (places.get(partition)?.next ?? 0) >= high)) break
-      await pause()
+      await pause(POLL_MS, signal)
     }
   }
-}
-
-function pause(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 100))
 }

@@ -9,7 +9,7 @@ export async function swapDirectories(live: string): Promise<void> {
   await rename(`${live}.next`, live)
 }
 
-/** What a swap that was interrupted between its renames left to do. */
+/** What a swap that was interrupted between its renames left to do; called before anybody opens what is there. */
 export async function finishSwap(live: string): Promise<void> {
   if (!existsSync(live) && existsSync(`${live}.previous`) && existsSync(`${live}.next`))
     await rename(`${live}.next`, live)

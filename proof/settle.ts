@@ -9,7 +9,8 @@ import type { Lsn } from '../core/position.ts'
 import { digest, differingColumns, rowText, type Cell } from './canonical.ts'
 import { isTableForm, unitKey, type ExpectedRow, type Expectations, type Origin, type Unit } from './expected.ts'
 import type { ProvenPlace, RowPosition } from './proven-place.ts'
-import { keyOfShown, rowKey, type SourceReader, type SourceRow } from './source-rows.ts'
+import { keyOfShown, rowKey } from './source-keys.ts'
+import type { SourceReader, SourceRow } from './source-rows.ts'
 
 export interface Suspect extends Unit {
   /** Null when only the place knows the row. */

@@ -12,9 +12,7 @@ import { ROUTES } from '../connectors/postgres/routes.ts'
 import { connect, disconnect } from '../connectors/postgres/session.ts'
 import { rowOf } from '../connectors/postgres/tuples.ts'
 import { pgType } from '../schemas/pg-types.ts'
-
-/** Between the parts of a key of several columns. */
-const PART = '\u001f'
+import { keyColumns, keyOf, keyValues, rowKey } from './source-keys.ts'
 
 export interface SourceRow {
   readonly change: RowChange
@@ -24,7 +22,6 @@ export interface SourceRow {
 }
 
 export interface SourceReader {
-  readonly tables: readonly Table[]
   /** Every row, in one snapshot; `table` is the index. Resolves to how many there were. */
   all(take: (change: RowChange, table: number) => void, progress: (rows: number) => void): Promise<number>
   /** About how many rows there are. */
@@ -36,32 +33,19 @@ export interface SourceReader {
   close(): Promise<void>
 }
 
-/** A row's key as one text; the whole row's where the table has no primary key. */
-export function keyOf(table: Table, row: Row): string {
-  const { key } = table
-  if (key.length === 1) return String(row[key[0]!] ?? '')
-  const names = key.length > 0 ? key : table.columns.map((column) => column.name)
-  return names.map((name) => String(row[name] ?? '')).join(PART)
-}
-
-/** A key as people write it. */
-export function shownKey(key: string): string {
-  return key.replaceAll(PART, '/')
-}
-
-/** The inverse, for keys as unified rows carry them. */
-export function keyOfShown(table: Table, shown: string): string {
-  return table.key.length === 1 ? shown : shown.replaceAll('/', PART)
-}
-
-export function rowKey(table: number, key: string): string {
-  return `${table} ${key}`
+/** The published tables, in the order by which every reader of a reconciliation counts them. SOURCE_UNREACHABLE. */
+export async function sourceTables(url: string, publication: string): Promise<readonly Table[]> {
+  const client = await connect(url)
+  try {
+    return await catalog(client).published(publication)
+  } finally {
+    await disconnect(client)
+  }
 }
 
 /** SOURCE_UNREACHABLE when the source does not answer. */
-export async function sourceReader(url: string, publication: string): Promise<SourceReader> {
+export async function sourceReader(url: string, tables: readonly Table[]): Promise<SourceReader> {
   const client = await connect(url)
-  const tables = await catalog(client).published(publication)
   const readers = tables.map(tableReader)
 
   async function inSnapshot<T>(work: () => Promise<T>): Promise<T> {
@@ -74,7 +58,6 @@ export async function sourceReader(url: string, publication: string): Promise<So
   }
 
   return {
-    tables,
     all: (take, progress) =>
       inSnapshot(async () => {
         let total = 0
@@ -176,16 +159,11 @@ async function readByKey(
   wanted: ReadonlySet<string>,
   take: (key: string, row: SourceRow) => void,
 ): Promise<void> {
-  const parts = table.key.map((): string[] => [])
-  const types = table.key.map((name) => keyType(table.columns.find((column) => column.name === name)!.oid))
-  for (const key of wanted) {
-    const values = key.split(PART)
-    if (values.length !== parts.length || !values.every((value, i) => types[i]!.accepts(value))) continue
-    for (const [i, value] of values.entries()) parts[i]!.push(value)
-  }
+  const parts = keyValues(table, wanted)
   if (parts[0]!.length === 0) return
-  const left = table.key.map((name, i) => `t.${identifier(name)}${types[i]!.isText ? '::text' : ''}`).join(', ')
-  const right = types.map(({ name }, i) => `v.k${i}::${name}`).join(', ')
+  const key = keyColumns(table)
+  const left = key.map(({ name, isText }) => `t.${identifier(name)}${isText ? '::text' : ''}`).join(', ')
+  const right = key.map(({ type }, i) => `v.k${i}::${type}`).join(', ')
   const { rows } = await client.query({
     text: `SELECT ${columns}, t.xmin::text, t.ctid::text FROM ${from}
            WHERE (${left}) IN (SELECT ${right} FROM unnest(${parts.map((_, i) => `$${i + 1}::text[]`).join(', ')})
@@ -202,33 +180,6 @@ async function readByKey(
     }
     const version = `${texts[width]} ${texts[width + 1]} ${texts[width - 1]}`
     take(keyOf(table, row), { change: changeOf(table, row), version, xmin: Number(texts[width]) })
-  }
-}
-
-interface KeyType {
-  readonly name: string
-  readonly isText: boolean
-  readonly accepts: (text: string) => boolean
-}
-
-const INTEGERS: Readonly<Record<number, { readonly name: string; readonly bits: bigint }>> = {
-  21: { name: 'int2', bits: 15n },
-  23: { name: 'int4', bits: 31n },
-  20: { name: 'int8', bits: 63n },
-}
-const UUID_OID = 2950
-const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/
-
-/** Where a key is of another type its text is compared: such tables are few and small. */
-function keyType(oid: number): KeyType {
-  if (oid === UUID_OID) return { name: 'uuid', isText: false, accepts: (text) => UUID.test(text) }
-  const integer = INTEGERS[oid]
-  if (integer === undefined) return { name: 'text', isText: true, accepts: () => true }
-  const limit = 1n << integer.bits
-  return {
-    name: integer.name,
-    isText: false,
-    accepts: (text) => /^-?\d{1,19}$/.test(text) && BigInt(text) < limit && BigInt(text) >= -limit,
   }
 }
 

@@ -104,7 +104,7 @@ export async function dprPlaces(
   }
 }
 
-/** DPR labels wall time as UTC: the label goes, the wall time stays (dpr 1.5). */
+/** DPR labels wall time as UTC: the label goes, the wall time stays (rule dpr.types). */
 const INSTANT = /^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?)\+00$/
 
 function isoField({ type }: EntityField, value: unknown): Field {

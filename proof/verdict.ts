@@ -1,8 +1,8 @@
 /** Why a row differs, told with names and positions, never with values. */
-import type { Expectations, Form } from './expected.ts'
-import type { RowPosition } from './proven-place.ts'
+import { unitKey, type Expectations, type Form } from './expected.ts'
+import type { ProvenPlace, RowPosition } from './proven-place.ts'
 import type { Difference } from './settle.ts'
-import { shownKey } from './source-rows.ts'
+import { shownKey } from './source-keys.ts'
 import { tableName } from '../core/change.ts'
 
 export type Why = 'missing' | 'extra' | 'stale' | 'different'
@@ -57,4 +57,30 @@ function isStale(form: Form, at: RowPosition | null, newest: RowPosition | null,
   if (form === 'table') return at.txId !== 0 && xmin !== null && at.txId % 2 ** 32 !== xmin
   if (newest === null) return false
   return form === 'dpr-table' || form === 'dpr-raw' ? at.lsn < newest.lsn && newest.txId !== 0 : at.text < newest.text
+}
+
+/** The newest change in the raw topic of each source row that differs, by {@link unitKey}. */
+export async function newestChanges(
+  rawPlace: ProvenPlace,
+  differences: readonly Difference[],
+): Promise<ReadonlyMap<string, RowPosition>> {
+  const origins = new Map(
+    differences.flatMap(({ origin }) => {
+      if (origin === null) return []
+      const unit = { kind: origin.table, key: origin.key }
+      return [[unitKey(unit), unit] as const]
+    }),
+  )
+  const newest = new Map<string, RowPosition>()
+  if (origins.size === 0) return newest
+  for await (const row of rawPlace.look([...origins.values()])) if (row.at !== null) newest.set(unitKey(row), row.at)
+  return newest
+}
+
+export function newestOf(newest: ReadonlyMap<string, RowPosition>, { origin }: Difference): RowPosition | null {
+  return origin === null ? null : (newest.get(unitKey({ kind: origin.table, key: origin.key })) ?? null)
+}
+
+export function countOf(units: readonly { readonly kind: number }[], kind: number): number {
+  return units.reduce((total, each) => (each.kind === kind ? total + 1 : total), 0)
 }

@@ -10,6 +10,9 @@ import { rawDecoder } from '../schemas/raw-decoder.ts'
 import type { Registry } from '../schemas/registry.ts'
 import { unify } from '../transforms/unify.ts'
 import type { Topic } from '../transport/topic.ts'
+import { pause } from '../core/pause.ts'
+
+const POLL_MS = 100
 
 export interface Hop {
   readonly hop: number
@@ -92,7 +95,7 @@ async function found(
       const i = changes.findLastIndex((change) => isClosing(change, reference))
       if (i !== -1) return { record: records[i]!, change: changes[i] as RowChange }
     }
-    await pause()
+    await pause(POLL_MS)
   }
   throw new Error('the change did not reach the raw topic within 10 s')
 }
@@ -184,7 +187,7 @@ async function storedRow(url: string, id: string): Promise<Record<string, string
         [id],
       )
       if (rows[0]?.['status'] === 'CLOSED' || tries === 100) return rows[0] ?? {}
-      await pause()
+      await pause(POLL_MS)
     }
   } finally {
     await client.end()
@@ -195,8 +198,4 @@ async function apiAnswer(url: string, token: string): Promise<string> {
   const response = await fetch(url, { headers: { authorization: `Bearer ${token}` } })
   const body = (await response.json()) as { reportReference: string; status: string }
   return `${response.status} {"reportReference":"${body.reportReference}","status":"${body.status}"} X-Source-LSN ${response.headers.get('x-source-lsn')}`
-}
-
-function pause(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 100))
 }

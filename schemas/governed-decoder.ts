@@ -36,8 +36,14 @@ export interface GovernedDecoder {
 type Read = (cursor: Cursor) => Field
 
 interface Reader {
-  readonly name: string
-  readonly fields: readonly (readonly [name: string, read: Read])[]
+  /** Every field of a key. */
+  readonly key: (cursor: Cursor) => Fields
+  readonly value: (cursor: Cursor) => Value
+}
+
+interface Value {
+  readonly lineage: Fields
+  readonly fields: Fields
 }
 
 /** What every governed value carries beside the entity's fields. */
@@ -54,10 +60,12 @@ const LINEAGE: ReadonlySet<string> = new Set([
 export function governedDecoder(registry: Registry): GovernedDecoder {
   const readers = new Map<number, Reader>()
 
+  function known(record: Buffer): Reader | undefined {
+    return readers.get(schemaId(record))
+  }
+
   async function readerOf(record: Buffer): Promise<Reader> {
     const id = schemaId(record)
-    const known = readers.get(id)
-    if (known !== undefined) return known
     const made = makeReader(await registry.schema(id))
     readers.set(id, made)
     return made
@@ -67,50 +75,68 @@ export function governedDecoder(registry: Registry): GovernedDecoder {
     rows: async (records) => {
       const rows: GovernedRow[] = []
       for (const { key, value } of records) {
-        const { entity, id } = readRecord(await readerOf(key), key)
+        const { entity, id } = (known(key) ?? (await readerOf(key))).key({ bytes: key, at: HEADER_BYTES })
         if (!isEntity(entity) || typeof id !== 'string') throw malformed(key.length)
         if (value === null) rows.push({ entity, id, deleted: true, state: null })
-        else rows.push(rowOf(entity, id, readRecord(await readerOf(value), value)))
+        else {
+          const read = (known(value) ?? (await readerOf(value))).value
+          rows.push(rowOf(entity, id, read({ bytes: value, at: HEADER_BYTES })))
+        }
       }
       return rows
     },
   }
 }
 
-function rowOf(entity: Entity, id: string, all: Record<string, Field>): GovernedRow {
-  const fields = Object.fromEntries(Object.entries(all).filter(([name]) => !LINEAGE.has(name)))
+function rowOf(entity: Entity, id: string, { lineage, fields }: Value): GovernedRow {
   return {
     entity,
     id,
-    deleted: all['deleted'] === true,
+    deleted: lineage['deleted'] === true,
     state: {
-      position: all['position'] as Position,
-      lsn: all['lsn'] as number,
-      committedAt: all['committedAt'] as number,
-      txId: all['txId'] as number,
-      lastInTransaction: all['lastInTransaction'] === true,
-      rulesVersion: all['rulesVersion'] as number,
+      position: lineage['position'] as Position,
+      lsn: lineage['lsn'] as number,
+      committedAt: lineage['committedAt'] as number,
+      txId: lineage['txId'] as number,
+      lastInTransaction: lineage['lastInTransaction'] === true,
+      rulesVersion: lineage['rulesVersion'] as number,
       fields,
     },
   }
 }
 
-function readRecord(reader: Reader, bytes: Buffer): Record<string, Field> {
-  const cursor = { bytes, at: HEADER_BYTES }
-  const record: Record<string, Field> = {}
-  for (const [name, read] of reader.fields) record[name] = read(cursor)
-  return record
-}
-
 function makeReader(schema: AvroSchema): Reader {
-  const { name, fields } = schema as unknown as {
-    readonly name: string
+  const { fields } = schema as unknown as {
     readonly fields: readonly { readonly name: string; readonly type: AvroSchema }[]
   }
+  const names = fields.map(({ name }) => name)
+  // the commit time stays a number: it is compared, not shown
+  const reads = fields.map(({ name, type }) => (name === 'committedAt' ? takeInt : readerFor(type)))
+  const built = builder(names)
+  return { key: (cursor) => built.whole(reads, cursor), value: (cursor) => built.parted(reads, cursor) }
+}
+
+interface Builder {
+  readonly whole: (reads: readonly Read[], cursor: Cursor) => Fields
+  readonly parted: (reads: readonly Read[], cursor: Cursor) => Value
+}
+
+/**
+ * Makes objects of fields that are read in order. Generated, because an object that is written down whole is made, and
+ * later read, in a fraction of the time of one that grows by names held in variables.
+ */
+function builder(names: readonly string[]): Builder {
+  const reading = names.map((_, i) => `const f${i} = reads[${i}](cursor)`).join('; ')
+  const object = (wanted: (name: string) => boolean): string =>
+    `{ ${names.flatMap((name, i) => (wanted(name) ? [`${JSON.stringify(name)}: f${i}`] : [])).join(', ')} }`
+  const made = (result: string): unknown =>
+    // oxlint-disable-next-line typescript/no-implied-eval -- names are the only text in it, and each is a quoted literal
+    new Function('reads', 'cursor', `${reading}; return ${result}`)
+  const lineage = object((name) => LINEAGE.has(name))
+  const fields = object((name) => !LINEAGE.has(name))
   return {
-    name,
-    // The commit time stays a number: it is compared, not shown.
-    fields: fields.map((field) => [field.name, field.name === 'committedAt' ? takeInt : readerFor(field.type)]),
+    whole: made(object(() => true)) as Builder['whole'],
+    parted: made(`{ lineage: ${lineage}, fields: ${fields} }`) as Builder['parted'],
   }
 }
 

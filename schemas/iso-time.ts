@@ -27,12 +27,21 @@ export function isoMicros(text: string): number | bigint {
 
 /** The inverse of {@link isoMicros}, without a zone. */
 export function microsIso(value: number | bigint): string {
-  const micros = Number(((BigInt(value) % 1_000_000n) + 1_000_000n) % 1_000_000n)
-  const seconds = Number((BigInt(value) - BigInt(micros)) / 1_000_000n)
+  const [seconds, micros] = typeof value === 'number' ? parted(value) : partedBig(value)
   const days = Math.floor(seconds / DAY_SECONDS)
   const rest = seconds - days * DAY_SECONDS
-  const time = [Math.floor(rest / 3600), Math.floor(rest / 60) % 60, rest % 60].map(two).join(':')
+  const time = `${two(Math.floor(rest / 3600))}:${two(Math.floor(rest / 60) % 60)}:${two(rest % 60)}`
   return `${dateText(days)}T${time}.${String(micros).padStart(6, '0')}`
+}
+
+function parted(value: number): [seconds: number, micros: number] {
+  const micros = ((value % 1e6) + 1e6) % 1e6
+  return [(value - micros) / 1e6, micros]
+}
+
+function partedBig(value: bigint): [seconds: number, micros: number] {
+  const micros = ((value % 1_000_000n) + 1_000_000n) % 1_000_000n
+  return [Number((value - micros) / 1_000_000n), Number(micros)]
 }
 
 function digits(text: string, from: number, to: number): number {
@@ -42,5 +51,5 @@ function digits(text: string, from: number, to: number): number {
 }
 
 function two(n: number): string {
-  return String(n).padStart(2, '0')
+  return n < 10 ? `0${n}` : String(n)
 }

@@ -1,6 +1,6 @@
 /**
- * An incident as NOMIS's API gives it and `POST /sync/upsert` takes it (domain 2.3), held to what the legacy tables can
- * store. Messages name the rule, never the value: it may be about a person.
+ * An incident as NOMIS's API gives it and `POST /sync/upsert` takes it (rule nomis.payload), held to what the legacy
+ * tables can store. Messages name the rule, never the value: it may be about a person.
  */
 import { z } from 'zod'
 
@@ -74,7 +74,7 @@ const NomisResponse = z.object({ ...answer, sequence: Sequence, ...Stamps })
 const NomisHistoryResponse = z.object({ ...answer, responseSequence: Sequence })
 
 const MOST_PARTIES = 1_000
-/** The longest question set has 111 (domain 1.8). */
+/** The longest question set has 111 (rule dps.question-sets). */
 const MOST_QUESTIONS = 500
 
 export const NomisReport = z

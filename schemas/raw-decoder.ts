@@ -1,5 +1,5 @@
 /** Records of the raw topic back into Changes, by the schema that each names. */
-import type { Change, Column, Op, Row, Table, Value } from '../core/change.ts'
+import type { Change, Column, OmittedValue, Op, Row, Table, Value } from '../core/change.ts'
 import type { Received } from '../core/message.ts'
 import type { Position } from '../core/position.ts'
 import { malformed, takeByte, takeInt, takeIsPresent, takeLong, takeRun, takeText, type Cursor } from './avro-bytes.ts'
@@ -49,7 +49,7 @@ function makeReader(schema: AvroSchema): Reader {
   if (name === 'Marker') return markerReader(fields?.some((field) => field.name === 'stopped') === true)
   const branches = fields?.[0]?.type as readonly unknown[]
   if (name !== 'Envelope' || !Array.isArray(branches)) throw malformed(0)
-  return envelopeReader(branches[1] as ValueSchema)
+  return envelopeReader(branches[1] as ValueSchema, { omits: fields?.at(-1)?.name === 'omitted' })
 }
 
 interface ValueSchema {
@@ -79,7 +79,7 @@ function property(name: string): string {
   return name === '__proto__' ? '["__proto__"]' : JSON.stringify(name)
 }
 
-function envelopeReader({ pgKey: key, fields }: ValueSchema): Reader {
+function envelopeReader({ pgKey: key, fields }: ValueSchema, { omits }: { readonly omits: boolean }): Reader {
   const columns = fields.map((field): Column => ({ name: field.pgName, oid: field.pgOid, modifier: field.pgModifier }))
   const reads = columns.map((column) => pgType(column.oid).read)
   const isWidened = fields.map((field) => field.type.length > 2)
@@ -113,6 +113,7 @@ function envelopeReader({ pgKey: key, fields }: ValueSchema): Reader {
     const common = readCommon(cursor, record)
     const reference = takeIsPresent(cursor) ? takeText(cursor) : null
     if (before === null && after === null) throw malformed(cursor.bytes.length)
+    if (omits) return { op, table, reference, before, after, omitted: takeArray(cursor, takeOmitted), ...common }
     return { op, table, reference, before, after, ...common }
   }
 }
@@ -156,19 +157,25 @@ function markerReader(saysStopped: boolean): Reader {
     const timeline = takeInt(cursor)
     const snapshotDone = takeByte(cursor) === 1
     const common = readCommon(cursor, record)
-    const stopped = saysStopped ? takeTexts(cursor) : []
+    const stopped = saysStopped ? takeArray(cursor, takeText) : []
     return { op: 'm', slot, systemIdentifier, timeline, snapshotDone, stopped, ...common }
   }
 }
 
-function takeTexts(cursor: Cursor): string[] {
-  const texts: string[] = []
+function takeArray<T>(cursor: Cursor, take: (cursor: Cursor) => T): T[] {
+  const items: T[] = []
   for (let count = takeInt(cursor); count !== 0; count = takeInt(cursor)) {
-    // each text takes a byte at least: a count that the record cannot hold is refused before anything is made
+    // each takes a byte at least: a count that the record cannot hold is refused before anything is made
     if (count < 0 || count > cursor.bytes.length - cursor.at) throw malformed(cursor.bytes.length)
-    for (let i = 0; i < count; i++) texts.push(takeText(cursor))
+    for (let i = 0; i < count; i++) items.push(take(cursor))
   }
-  return texts
+  return items
+}
+
+function takeOmitted(cursor: Cursor): OmittedValue {
+  const image = takeText(cursor)
+  if (image !== 'before' && image !== 'after') throw malformed(cursor.bytes.length)
+  return { image, column: takeText(cursor), bytes: takeInt(cursor), sha256: takeText(cursor) }
 }
 
 function readCommon(cursor: Cursor, record: Received) {

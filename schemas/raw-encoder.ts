@@ -3,13 +3,24 @@
  * object for a row or a column. Bytes depend on the replication frames alone, schema ids aside.
  */
 import { createHash } from 'node:crypto'
-import { image, tableName, type Change, type Marker, type RowChange, type Table, type Tuple } from '../core/change.ts'
+import {
+  image,
+  imageBytes,
+  tableName,
+  type Change,
+  type OmittedValue,
+  type RowChange,
+  type Table,
+  type Tuple,
+} from '../core/change.ts'
 import { PipelineError } from '../core/error.ts'
 import type { Message } from '../core/message.ts'
 import { putAscii, putLong, putText } from './avro-bytes.ts'
-import { markerKeySchema, markerSchema } from './raw-schema.ts'
+import { putHeader } from './framing.ts'
+import { fitted, mayNotFit } from './raw-fit.ts'
+import { markerEncoder, putCommon } from './raw-marker-encoder.ts'
 import { tableEncoders, type TableEncoder } from './raw-table-encoder.ts'
-import { subjectName, type Registry } from './registry.ts'
+import type { Registry } from './registry.ts'
 
 export interface RawEncoder {
   /**
@@ -27,6 +38,8 @@ export interface RawEncoderOptions {
   readonly namespace: string
   /** The source database's name, as Debezium's envelope has it. */
   readonly database: string
+  /** How large a record may be, key included; what is larger goes without its largest values. Absent: as large as it is. */
+  readonly maxBytes?: number
 }
 
 /** A value that its column's Avro type cannot hold: the column takes text from here on. */
@@ -36,36 +49,19 @@ interface Widening {
 
 const SLAB = 1 << 20
 
-export function rawEncoder({ registry, topic, namespace, database }: RawEncoderOptions): RawEncoder {
+export function rawEncoder(options: RawEncoderOptions): RawEncoder {
+  const { registry, topic, namespace, database, maxBytes = Number.POSITIVE_INFINITY } = options
   const tables = tableEncoders({ registry, topic, namespace, database })
-  let markerIds: { readonly value: number; readonly key: number } | null = null
+  const encodeMarker = markerEncoder({ registry, topic, namespace })
   let slab = Buffer.allocUnsafeSlow(SLAB)
   let at = 0
   let starts = new Int32Array(64)
   let ends = new Int32Array(64)
 
-  async function markers(): Promise<{ value: number; key: number }> {
-    const [value, key] = await Promise.all([
-      registry.register(subjectName(topic, `${namespace}.Marker`), markerSchema(namespace), 'BACKWARD_TRANSITIVE'),
-      registry.register(
-        subjectName(topic, `${namespace}.MarkerKey`),
-        markerKeySchema(namespace),
-        'BACKWARD_TRANSITIVE',
-      ),
-    ])
-    return { value, key }
-  }
-
   function reserve(bytes: number): void {
     if (slab.length - at >= bytes) return
     slab = Buffer.allocUnsafeSlow(Math.max(SLAB, bytes))
     at = 0
-  }
-
-  function frame(id: number): number {
-    slab[at] = 0
-    slab.writeUInt32BE(id, at + 1)
-    return at + 5
   }
 
   /** Notes where each column's text lies; -1 for a null. */
@@ -127,26 +123,23 @@ export function rawEncoder({ registry, topic, namespace, database }: RawEncoderO
     return putRow(encoder, tuple, q + 1)
   }
 
-  function putCommon(change: Change<Tuple>, q: number): number {
-    q = putAscii(slab, q, change.position)
-    q = putLong(slab, q, change.lsn)
-    q = putAscii(slab, q, change.streamedTo)
-    q = putLong(slab, q, change.committedAt)
-    q = putLong(slab, q, change.txId)
-    slab[q] = change.lastInTransaction ? 1 : 0
-    return q + 1
-  }
-
-  function encodeRow(encoder: TableEncoder, change: RowChange<Tuple>): Message {
+  /** `whole` is the row that the key is read from. */
+  function encodeRow(encoder: TableEncoder, change: RowChange<Tuple>, whole: Tuple): Message {
     const { table } = encoder
-    const { before, after } = change
+    const { before, after, omitted } = change
     const main = image(change)
-    const images = (before === null ? 0 : before.end - before.start) + (after === null ? 0 : after.end - after.start)
     const names = encoder.sourceHead.length + encoder.sourceTail.length + 3 * (change.reference?.length ?? 0)
-    reserve(2 * images + 40 * table.columns.length + 1024 + 3 * (main.end - main.start) + names)
+    reserve(
+      2 * imageBytes(change) +
+        40 * table.columns.length +
+        1024 +
+        3 * (main.end - main.start) +
+        names +
+        (omitted === undefined ? 0 : OMITTED_BYTES * omitted.length),
+    )
     const timestampMs = Math.floor(change.committedAt / 1000)
     const start = at
-    let q = frame(encoder.envelopeId)
+    let q = putHeader(slab, at, encoder.envelopeId)
     q = putImage(encoder, before, q)
     q = putImage(encoder, after, q)
     q += encoder.sourceHead.copy(slab, q)
@@ -163,22 +156,23 @@ export function rawEncoder({ registry, topic, namespace, database }: RawEncoderO
     q = putAscii(slab, q, change.op)
     slab[q] = 2
     q = putLong(slab, q + 1, timestampMs)
-    q = putCommon(change, q)
+    q = putCommon(slab, q, change)
     if (change.reference === null) slab[q++] = 0
     else {
       slab[q] = 2
       q = putText(slab, q + 1, change.reference)
     }
+    if (encoder.omits) q = putOmitted(slab, q, omitted ?? [])
     const value = slab.subarray(start, q)
     at = q
-    return { partition: change.partition, key: encodeKey(encoder, main), value, timestampMs }
+    return { partition: change.partition, key: encodeKey(encoder, whole), value, timestampMs }
   }
 
-  /** The tuple is the one that was located last. */
+  /** The key's columns are where they were located last; where there are none, the tuple is the key. */
   function encodeKey(encoder: TableEncoder, tuple: Tuple): Buffer {
     const { keyColumns, keyWriters } = encoder
     const start = at
-    let q = frame(encoder.keyId)
+    let q = putHeader(slab, at, encoder.keyId)
     if (keyColumns.length === 0) {
       const hash = createHash('sha256').update(tuple.bytes.subarray(tuple.start, tuple.end)).digest()
       q = putLong(slab, q, hash.length)
@@ -194,39 +188,19 @@ export function rawEncoder({ registry, topic, namespace, database }: RawEncoderO
     return slab.subarray(start, q)
   }
 
-  function encodeMarker(ids: { value: number; key: number }, marker: Marker): Message {
-    reserve(1024 + 8 * marker.stopped.length + 3 * marker.stopped.reduce((sum, { length }) => sum + length, 0))
-    const start = at
-    let q = frame(ids.value)
-    q = putAscii(slab, q, 'm')
-    q = putText(slab, q, marker.slot)
-    q = putAscii(slab, q, marker.systemIdentifier)
-    q = putLong(slab, q, marker.timeline)
-    slab[q++] = marker.snapshotDone ? 1 : 0
-    q = putCommon(marker, q)
-    if (marker.stopped.length > 0) {
-      q = putLong(slab, q, marker.stopped.length)
-      for (const table of marker.stopped) q = putText(slab, q, table)
-    }
-    slab[q++] = 0
-    const value = slab.subarray(start, q)
-    at = q
-    const keyStart = at
-    at = putLong(slab, frame(ids.key), marker.partition)
-    const timestampMs = Math.floor(marker.committedAt / 1000)
-    return { partition: marker.partition, key: slab.subarray(keyStart, at), value, timestampMs }
-  }
-
-  async function encodeChange(change: RowChange<Tuple>): Promise<Message> {
-    const encoder = tables.find(change.table) ?? (await tables.open(change.table))
+  /** The change as it can be written: `whole` is its row before anything was left out. */
+  async function encodeChange(change: RowChange<Tuple>, whole: Tuple): Promise<Message> {
+    const { table } = change
+    const isWhole = change.omitted === undefined
+    const encoder = isWhole ? (tables.find(table) ?? (await tables.open(table))) : await tables.openOmitting(table)
     const begun = at
     try {
-      return encodeRow(encoder, change)
+      return encodeRow(encoder, change, whole)
     } catch (thrown) {
-      if (!isWidening(thrown)) throw refusal(thrown, change.table)
+      if (!isWidening(thrown)) throw refusal(thrown, table)
       at = begun
-      tables.widen(change.table, thrown.column)
-      return encodeChange(change)
+      tables.widen(table, thrown.column)
+      return encodeChange(change, whole)
     }
   }
 
@@ -236,23 +210,44 @@ export function rawEncoder({ registry, topic, namespace, database }: RawEncoderO
       const messages: Message[] = []
       for (const change of changes) {
         if (change.op === 'm') {
-          markerIds ??= await markers()
-          messages.push(encodeMarker(markerIds, change))
+          messages.push(await encodeMarker(change))
+          continue
+        }
+        const whole = image(change)
+        if (mayNotFit(change, maxBytes)) {
+          messages.push(await encodeChange(fitted(change, maxBytes) ?? change, whole))
           continue
         }
         const encoder = tables.find(change.table)
         const begun = at
         try {
-          messages.push(encoder === undefined ? await encodeChange(change) : encodeRow(encoder, change))
+          messages.push(encoder === undefined ? await encodeChange(change, whole) : encodeRow(encoder, change, whole))
         } catch (thrown) {
           if (!isWidening(thrown)) throw refusal(thrown, change.table)
           at = begun
-          messages.push(await encodeChange(change))
+          messages.push(await encodeChange(change, whole))
         }
       }
       return messages
     },
   }
+}
+
+/** What one omitted value takes at most: names have 63 bytes. */
+const OMITTED_BYTES = 400
+
+function putOmitted(out: Buffer, at: number, omitted: readonly OmittedValue[]): number {
+  if (omitted.length > 0) {
+    at = putLong(out, at, omitted.length)
+    for (const each of omitted) {
+      at = putAscii(out, at, each.image)
+      at = putText(out, at, each.column)
+      at = putLong(out, at, each.bytes)
+      at = putAscii(out, at, each.sha256)
+    }
+  }
+  out[at] = 0
+  return at + 1
 }
 
 function isWidening(thrown: unknown): thrown is Widening {

@@ -17,6 +17,15 @@ export function recordNamespace(namespace: string, table: Table): string {
 }
 
 export function envelopeSchema(namespace: string, table: Table, widened: Widened): AvroSchema {
+  return envelope(namespace, table, widened, [])
+}
+
+/** The same with a list of the values that a record is without: only records that would be too large are written by it. */
+export function omittingSchema(namespace: string, table: Table, widened: Widened): AvroSchema {
+  return envelope(namespace, table, widened, [OMITTED])
+}
+
+function envelope(namespace: string, table: Table, widened: Widened, more: readonly object[]): AvroSchema {
   return {
     type: 'record',
     name: 'Envelope',
@@ -40,6 +49,7 @@ export function envelopeSchema(namespace: string, table: Table, widened: Widened
         default: null,
         doc: "The incident's reference: what the record is routed by.",
       },
+      ...more,
     ],
   }
 }
@@ -107,6 +117,25 @@ const SOURCE = {
     { name: 'txId', type: ['null', 'long'], default: null },
     { name: 'lsn', type: ['null', 'long'], default: null },
   ],
+}
+
+const OMITTED = {
+  name: 'omitted',
+  type: {
+    type: 'array',
+    items: {
+      type: 'record',
+      name: 'Omitted',
+      fields: [
+        { name: 'image', type: 'string', doc: 'before or after.' },
+        { name: 'column', type: 'string', doc: 'The column, which is null in that image.' },
+        { name: 'bytes', type: 'long', doc: "The length of PostgreSQL's text of the value in UTF-8." },
+        { name: 'sha256', type: 'string', doc: 'The SHA-256 of that text in hexadecimal.' },
+      ],
+    },
+  },
+  default: [],
+  doc: 'Values that were left out, because the record would be larger than the topic takes.',
 }
 
 const COMMON_FIELDS = [

@@ -3,13 +3,15 @@ import { tableName, type Table } from '../core/change.ts'
 import { PipelineError } from '../core/error.ts'
 import { putText } from './avro-bytes.ts'
 import { pgKeyType, pgType, type TextWriter } from './pg-types.ts'
-import { envelopeSchema, keySchema, recordNamespace } from './raw-schema.ts'
+import { envelopeSchema, keySchema, omittingSchema, recordNamespace } from './raw-schema.ts'
 import { subjectName, type Registry } from './registry.ts'
 
 export interface TableEncoder {
   readonly table: Table
   readonly widened: ReadonlySet<string>
   readonly envelopeId: number
+  /** Whether the envelope ends with the values that a record is without. */
+  readonly omits: boolean
   readonly keyId: number
   readonly writers: readonly TextWriter[]
   /** The key's columns by their place in the row, and what writes each. */
@@ -24,6 +26,8 @@ export interface TableEncoders {
   find(table: Table): TableEncoder | undefined
   /** Registers the table's schemas. CONTRACT when the topic cannot take it; REGISTRY. */
   open(table: Table): Promise<TableEncoder>
+  /** As `open`, for records that are without some of their values. */
+  openOmitting(table: Table): Promise<TableEncoder>
   /** The column takes text as well from here on: the table is to be opened again. */
   widen(table: Table, column: string): void
 }
@@ -37,6 +41,7 @@ export interface TableEncoderOptions {
 
 export function tableEncoders({ registry, topic, namespace, database }: TableEncoderOptions): TableEncoders {
   const encoders = new Map<Table, TableEncoder>()
+  const omitting = new Map<Table, TableEncoder>()
   const widened = new Map<string, ReadonlySet<string>>()
 
   /** What an earlier run has widened stays so: its schemas are in the registry and cannot be narrowed again. */
@@ -70,6 +75,7 @@ export function tableEncoders({ registry, topic, namespace, database }: TableEnc
       table,
       widened: new Set(wide),
       envelopeId,
+      omits: false,
       keyId,
       writers: table.columns.map((column) => pgType(column.oid).write),
       keyColumns,
@@ -79,17 +85,31 @@ export function tableEncoders({ registry, topic, namespace, database }: TableEnc
     }
   }
 
+  async function open(table: Table): Promise<TableEncoder> {
+    const found = await opened(table, widened.get(tableName(table)) ?? new Set())
+    encoders.set(table, found)
+    return found
+  }
+
   return {
     find: (table) => encoders.get(table),
-    open: async (table) => {
-      const found = await opened(table, widened.get(tableName(table)) ?? new Set())
-      encoders.set(table, found)
+    open,
+    openOmitting: async (table) => {
+      const known = omitting.get(table)
+      if (known !== undefined) return known
+      const plain = encoders.get(table) ?? (await open(table))
+      const subject = subjectName(topic, `${recordNamespace(namespace, table)}.Envelope`)
+      const schema = omittingSchema(namespace, table, plain.widened)
+      const envelopeId = await registry.register(subject, schema, 'BACKWARD_TRANSITIVE')
+      const found = { ...plain, envelopeId, omits: true }
+      omitting.set(table, found)
       return found
     },
     widen: (table, column) => {
       const name = tableName(table)
       widened.set(name, new Set([...(widened.get(name) ?? []), column]))
       encoders.delete(table)
+      omitting.delete(table)
     },
   }
 }

@@ -50,19 +50,18 @@ export function httpRegistry(options: RegistryOptions): ListedRegistry {
   async function settle(subject: string, wanted: Compatibility): Promise<Compatibility> {
     const current = (await levelOf(subject)) ?? 'NONE'
     const level = strictest(current, wanted)
-    if (level !== current) {
-      await ask(
-        () => api.Subject.updateConfig({ subject, body: { compatibility: level } }) as Promise<unknown>,
-        () => null,
-      )
-    }
+    if (level === current) return level
+    await ask(
+      () => api.Subject.updateConfig({ subject, body: { compatibility: level } }) as Promise<unknown>,
+      () => null,
+    )
     return level
   }
 
   async function register(subject: string, schema: AvroSchema, wanted: Compatibility): Promise<number> {
     const invalid = checkSchema(schema)
     if (invalid !== null) throw invalidSchema(subject, invalid)
-    const level = await once(levels, `${wanted} ${subject}`, () => settle(subject, wanted))
+    const level = await once(levels, `${wanted} ${subject}`, () => againIfMet(() => settle(subject, wanted)))
     const registered = await ask(
       () =>
         client.register(schema as unknown as Parameters<typeof client.register>[0], {
@@ -71,7 +70,7 @@ export function httpRegistry(options: RegistryOptions): ListedRegistry {
           updateConfig: false,
         }),
       (status, message) => {
-        if (status === 409) return incompatible(subject, null, level, message)
+        if (status === CONFLICT) return incompatible(subject, null, level, message)
         if (status === 422) return invalidSchema(subject, message)
         return null
       },
@@ -109,6 +108,18 @@ export function httpRegistry(options: RegistryOptions): ListedRegistry {
 interface Version {
   readonly version: number
   readonly schema: string
+}
+
+const CONFLICT = 409
+
+/** Two processes that start at once do the same for a new subject: who comes second looks again at what is there then. */
+async function againIfMet<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (((error as Error).cause as { status?: number } | undefined)?.status !== CONFLICT) throw error
+    return work()
+  }
 }
 
 /** Remembers what came, and forgets what failed. */

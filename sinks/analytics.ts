@@ -12,6 +12,7 @@ import type { PlacedSink } from '../core/place.ts'
 import type { Projections } from '../schemas/policy/projection.ts'
 import { apply } from './analytics-apply.ts'
 import { openStore, sinkError, type Store } from './analytics-database.ts'
+import { writeDefinitions } from './analytics-definitions.ts'
 import { deleteUnlistedFiles } from './analytics-files.ts'
 import { incomplete } from './analytics-incomplete.ts'
 import { latestRows } from './analytics-latest.ts'
@@ -71,6 +72,7 @@ async function openSink(store: Store, options: AnalyticsOptions): Promise<Analyt
   await writing.run("SET GLOBAL TimeZone = 'UTC'")
   await prepareLayout(writing, directory, projections)
   await deleteUnlistedFiles(writing, directory, projections)
+  writeDefinitions(directory, projections)
 
   const staged = await staging(writing, projections, await nextSeq(writing, projections))
   const applyEntity = await apply(writing, directory, projections, options.rulesVersion)
@@ -119,9 +121,9 @@ async function openSink(store: Store, options: AnalyticsOptions): Promise<Analyt
 
   async function stage(items: readonly IncidentChange[]): Promise<void> {
     let untilPause = ROWS_AT_ONCE
-    for (const { change, rows, refusal } of items) {
+    for (const { change, rows, refusal, absence } of items) {
       if (!places.take(change) || change.op === 'm') continue
-      gaps.note(change, refusal)
+      gaps.note(change, absence === null ? refusal : null)
       for (const row of rows) staged.add(change, row)
       untilPause -= rows.length
       if (untilPause > 0) continue

@@ -1,4 +1,7 @@
-/** `checkpoint_col` of each folder's changes: it never falls in a folder, and rises with each state of a row (dpr 10.5). */
+/**
+ * `checkpoint_col` of each folder's changes: it never falls in a folder, and rises with each state of a row
+ * (rule dpr.checkpoint).
+ */
 import { isStreamed, type RowChange } from '../core/change.ts'
 import { checkpointText, hundredths } from './dpr-raw-names.ts'
 

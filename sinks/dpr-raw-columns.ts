@@ -1,7 +1,7 @@
 /**
- * How a value enters a parquet file so that Spark reads what the contract says (dpr 1.5): uuid, json and time are text,
- * timestamps are UTC-adjusted microseconds, int4 is never int8. A `timestamp` without zone is labelled UTC unshifted.
- * What the parquet type cannot hold (NaN in a decimal, a year beyond 294246) is null.
+ * How a value enters a parquet file so that Spark reads what the contract says (rule dpr.types): uuid, json and time
+ * are text, timestamps are UTC-adjusted microseconds, int4 is never int8. A `timestamp` without zone is labelled UTC
+ * unshifted. What the parquet type cannot hold (NaN in a decimal, a year beyond 294246) is null.
  */
 import type { DuckDBAppender } from '@duckdb/node-api'
 import type { Column, Value } from '../core/change.ts'

@@ -1,8 +1,9 @@
 /**
- * Contracts: what DPR's jobs expect of each table (dpr 2). A contract is published before the first file that needs it,
- * and its next version satisfies the files before it as well, wherever that is possible.
+ * Contracts: what DPR's jobs expect of each table (rule dpr.contracts). A contract is published before the first file
+ * that needs it, and its next version satisfies the files before it as well, wherever that is possible.
  */
 import { PipelineError } from '../core/error.ts'
+import { DATA_PRODUCT_FILE, dataProduct, UNIFIED_SOURCE } from './data-product.ts'
 import type { ContractType, DprColumn } from './dpr-raw-columns.ts'
 import type { Storage } from './dpr-raw-storage.ts'
 import type { DprTable } from './dpr-raw-table.ts'
@@ -160,7 +161,7 @@ function typeText(type: ContractType): string {
     .join(' ')
 }
 
-/** DPR strips the first `_<digits>` of a name and refuses what is not lower case (dpr 1.1, 2). */
+/** DPR strips the first `_<digits>` of a name and refuses what is not lower case (rules dpr.names, dpr.contracts). */
 function checkName({ source, table }: DprTable): void {
   if (/^[a-z_0-9]*$/.test(`${source}_${table}`) && !/_\d/.test(table)) return
   throw new PipelineError(
@@ -170,13 +171,17 @@ function checkName({ source, table }: DprTable): void {
   )
 }
 
-/** The jobs' table list, read with `dpr.read.config.from.s3=true`: every table of the source that has a contract. */
+/** What the report service reads, and the jobs' table list, read with `dpr.read.config.from.s3=true`: every table of the source that has a contract. */
 async function writeTableConfig(storage: Storage, source: string): Promise<void> {
   const contracts = await storage.list(`contracts/${source}`)
   const tables = contracts
     .filter((name) => name.endsWith('.avsc') && !name.startsWith('.') && !name.includes('/'))
     .map((name) => `${source}/${name.slice(0, -5)}`)
-  const path = `configs/${source}/table-config.json`
-  const text = `${JSON.stringify({ tables })}\n`
+  await publishText(storage, `configs/${source}/table-config.json`, `${JSON.stringify({ tables })}\n`)
+  if (source !== UNIFIED_SOURCE) return
+  await publishText(storage, `definitions/${DATA_PRODUCT_FILE}`, `${JSON.stringify(dataProduct(), null, 2)}\n`)
+}
+
+async function publishText(storage: Storage, path: string, text: string): Promise<void> {
   if ((await storage.readText(path)) !== text) await storage.replaceText(path, text)
 }

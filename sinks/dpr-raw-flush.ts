@@ -1,4 +1,5 @@
 /** A flush: staged rows become parquet files, and one entry of the manifest publishes them with the sink's place. */
+import { BEGINNING, type Position } from '../core/position.ts'
 import type { Clock } from './dpr-raw-clock.ts'
 import type { Journal } from './dpr-raw-journal.ts'
 import type { Manifest } from './dpr-raw-manifest.ts'
@@ -42,7 +43,7 @@ export async function flush(options: FlushOptions): Promise<void> {
     const loads = await writeFiles(options, staged, 'loads', counts.loads, (part) =>
       loadFileName(before.loads + 1 + part),
     )
-    const changed = counts.inserts + counts.updates + counts.deletes
+    const changed = changesOf(counts)
     const changes = await writeFiles(options, staged, 'changes', changed, (part) => changeFileName(stamp + part))
     if (changes.length > 0) lastStamp = Math.max(lastStamp, stamp + changes.length - 1)
     stamps.set(name, stamp + changes.length)
@@ -59,22 +60,29 @@ export async function flush(options: FlushOptions): Promise<void> {
   await staging.clear()
 }
 
-async function settle({ storage, manifest, staging }: FlushOptions, staged: Staged): Promise<StagedCounts> {
+async function settle({ storage, manifest, staging, progress }: FlushOptions, staged: Staged): Promise<StagedCounts> {
   const folder = `raw/${folderName(staged.table)}`
-  const loaded = (manifest.state.tables[folderName(staged.table)]?.loads ?? 0) > 0
-  const names = staged.loads || (staged.inserts && loaded) ? await storage.list(folder) : []
+  const known = manifest.state.tables[folderName(staged.table)] ?? NEW_TABLE
+  const names = staged.loads || (staged.inserts && known.loads > 0) ? await storage.list(folder) : []
   const loads = names.filter((name) => /^LOAD[0-9A-F]+\.parquet$/.test(name))
+  const isMixed = progress.loading() && staged.loads && changesOf(known) > 0
+  const journals = (from: Position): Promise<string[]> =>
+    localFiles(
+      storage,
+      manifest.journals(from).map(({ path }) => path),
+    )
   return staging.settle(staged, {
-    journals: (from) =>
-      localFiles(
-        storage,
-        manifest.journals(from).map(({ path }) => path),
-      ),
+    journals,
+    duringLoad: isMixed ? await journals(BEGINNING) : [],
     loadFiles: await localFiles(
       storage,
       loads.map((name) => `${folder}/${name}`),
     ),
   })
+}
+
+function changesOf({ inserts, updates, deletes }: Omit<StagedCounts, 'loads'>): number {
+  return inserts + updates + deletes
 }
 
 async function localFiles(storage: Storage, paths: readonly string[]): Promise<string[]> {
@@ -122,8 +130,10 @@ function after(before: TableState, counts: StagedCounts, loads: number, staged: 
   }
 }
 
+/** None during the load: what was published is then told from what was loaded by all of them. */
 function droppedJournals(manifest: Manifest, progress: Progress): readonly Journal[] {
-  const all = manifest.journals('' as Journal['newest'])
+  if (progress.loading()) return []
+  const all = manifest.journals(BEGINNING)
   const passed = progress.passed()
   return all.slice(0, Math.max(0, all.length - KEPT_JOURNALS)).filter((each) => each.newest <= passed)
 }

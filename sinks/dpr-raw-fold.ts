@@ -1,4 +1,7 @@
-/** A folder's rows as DPR's jobs come to hold them: load files first, then the changes, the newest of each key (dpr 1.4). */
+/**
+ * A folder's rows as DPR's jobs come to hold them: load files first, then the changes, the newest of each key
+ * (rule dpr.order).
+ */
 import { DuckDBInstance } from '@duckdb/node-api'
 import { literal, quoted } from './dpr-raw-columns.ts'
 import { readContract } from './dpr-raw-contracts.ts'

@@ -1,5 +1,6 @@
 /**
- * The states that a reload of DPR steps through (dpr 1.8), steered by files of the zone as DMS is by its console:
+ * The states that a reload of DPR steps through (rule dpr.reload), steered by files of the zone as DMS is by its
+ * console:
  *
  *   control/hold-after-load   while it is there, nothing but the first snapshot's load files is written
  *   control/hold              while it is there, nothing is written
@@ -10,6 +11,7 @@
 import { PipelineError } from '../core/error.ts'
 import type { TableCounts } from './dpr-raw-state.ts'
 import type { Storage } from './dpr-raw-storage.ts'
+import { pause } from '../core/pause.ts'
 
 export type LifecycleState = 'full-load' | 'stopped-after-load' | 'held' | 'cdc'
 
@@ -76,18 +78,6 @@ function statisticsOf(state: LifecycleState, tables: Tables): object {
       }
     }),
   }
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = (): void => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', end)
-      resolve()
-    }
-    const timer = setTimeout(end, signal.aborted ? 0 : ms)
-    signal.addEventListener('abort', end)
-  })
 }
 
 function closedWhileHeld({ location }: Storage, file: string): PipelineError {

@@ -1,4 +1,7 @@
-/** How DPR's raw zone is written down: file names, commit times and the column that orders changes (dpr 1.1, 1.3, 1.4). */
+/**
+ * How DPR's raw zone is written down: file names, commit times and the column that orders changes
+ * (rules dpr.names, dpr.timestamp).
+ */
 
 /** A load file's name: a hex counter from 1, without a dash so that it is never taken for a file of changes. */
 export function loadFileName(number: number): string {

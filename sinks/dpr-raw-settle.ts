@@ -31,31 +31,55 @@ export function keyExpression(table: DprTable): string {
   return parts.length === 1 ? parts[0]! : `concat_ws(chr(31), ${parts.join(', ')})`
 }
 
-/** A load row whose key was loaded already is a row read again. */
-export function demoteRepeatedLoads({ table, rowsTable, earlier }: Staged, loadFiles: readonly string[]): string {
-  const key = keyExpression(table)
-  const first = `SELECT min(rowid) FROM ${rowsTable} WHERE op = 'L' GROUP BY ${key}`
-  const loaded = [
-    ...(loadFiles.length === 0
-      ? []
-      : [`SELECT ${key} FROM read_parquet([${loadFiles.map(literal).join(', ')}], union_by_name = true)`]),
-    ...earlier.map((each) => `SELECT ${keyExpression(each.table)} FROM ${each.rowsTable} WHERE op = 'L'`),
-  ].map((sql) => ` OR ${key} IN (${sql})`)
-  return `UPDATE ${rowsTable} SET op = 'R' WHERE op = 'L' AND (rowid NOT IN (${first})${loaded.join('')})`
+/** What was published of a folder, as far as it tells loads and inserts from updates. */
+export interface Published {
+  /** The folder's load files. */
+  readonly loadFiles: readonly string[]
+  /** Journals of all that was published of it while the first snapshot lasts; none afterwards. */
+  readonly duringLoad: readonly string[]
 }
 
 /**
- * A snapshot that was broken off is read again later, and may bring rows whose insert is still to be streamed: DPR's
- * operational store ignores an I of a row that it has, and takes a U of any (dpr 1.7).
+ * A load row whose key was published or staged before is a row read again. A first snapshot that is broken off goes on
+ * beside the stream: what the stream has brought meanwhile must not be loaded as well, since DPR takes load files first
+ * and its operational store would then ignore the I (rule dpr.keys).
  */
-export function demoteLoadedInserts({ table, rowsTable }: Staged, loadFiles: readonly string[]): string {
+export function demoteRepeatedLoads(staged: Staged, published: Published): string {
+  const { table, rowsTable, earlier } = staged
   const key = keyExpression(table)
-  const loaded =
-    loadFiles.length === 0
-      ? ''
-      : ` OR ${key} IN (SELECT ${key} FROM read_parquet([${loadFiles.map(literal).join(', ')}], union_by_name = true))`
-  return `UPDATE ${rowsTable} SET op = 'U' WHERE op = 'I' AND (
-    ${key} IN (SELECT ${key} FROM ${rowsTable} WHERE op = 'L')${loaded})`
+  const first = `SELECT min(rowid) FROM ${rowsTable} GROUP BY ${key}`
+  const { duringLoad } = published
+  const journaled = `SELECT key FROM read_parquet(${fileList(duringLoad)}) WHERE name = ${literal(folderName(table))}`
+  const before = [
+    ...loadedKeys(staged, published),
+    ...(duringLoad.length === 0 ? [] : [journaled]),
+    ...earlier.map((each) => `SELECT ${keyExpression(each.table)} FROM ${each.rowsTable}`),
+  ].map((sql) => ` OR ${key} IN (${sql})`)
+  return `UPDATE ${rowsTable} SET op = 'R' WHERE op = 'L' AND (rowid NOT IN (${first})${before.join('')})`
+}
+
+/**
+ * The other way round: an insert of a row that was loaded before is an update, which DPR takes of any row
+ * (rule dpr.keys).
+ */
+export function demoteLoadedInserts(staged: Staged, published: Published): string {
+  const { table, rowsTable, earlier } = staged
+  const key = keyExpression(table)
+  const before = [
+    `SELECT ${key} FROM ${rowsTable} WHERE op = 'L'`,
+    ...loadedKeys(staged, published),
+    ...earlier.map((each) => `SELECT ${keyExpression(each.table)} FROM ${each.rowsTable} WHERE op = 'L'`),
+  ].map((sql) => `${key} IN (${sql})`)
+  return `UPDATE ${rowsTable} SET op = 'U' WHERE op = 'I' AND (${before.join(' OR ')})`
+}
+
+function loadedKeys({ table }: Staged, { loadFiles }: Published): string[] {
+  if (loadFiles.length === 0) return []
+  return [`SELECT ${keyExpression(table)} FROM read_parquet(${fileList(loadFiles)}, union_by_name = true)`]
+}
+
+function fileList(files: readonly string[]): string {
+  return `[${files.map(literal).join(', ')}]`
 }
 
 /** The lowest position of the rows that may be older than what arrived before them. */
@@ -76,7 +100,7 @@ export function dropStale({ table, rowsTable, earlier }: Staged, journals: reado
     ...(journals.length === 0
       ? []
       : [
-          `SELECT key, position, -1 FROM read_parquet([${journals.map(literal).join(', ')}]) AS j
+          `SELECT key, position, -1 FROM read_parquet(${fileList(journals)}) AS j
           WHERE name = ${literal(folderName(table))} AND key IN (SELECT ${key} FROM ${rowsTable})`,
         ]),
   ].map((sql) => ` UNION ALL ${sql}`)

@@ -2,8 +2,8 @@
  * The rows of a flush, held in DuckDB until they become parquet: one table for each folder of the raw zone.
  *
  * A row read outside the stream is an `L` while the first snapshot lasts and an `R` afterwards. What becomes of it is
- * only known at the flush: an `L` is a row of a load file unless one of that key is there already; then it is an `R`,
- * and an `R` is an update, or nothing when a newer state of the row has been seen.
+ * only known at the flush: an `L` is a row of a load file unless its key was published already; then it is an `R`, and
+ * an `R` is an update, or nothing when a newer state of the row has been seen.
  */
 import { rm } from 'node:fs/promises'
 import { DuckDBInstance, type DuckDBAppender, type DuckDBConnection } from '@duckdb/node-api'
@@ -17,6 +17,7 @@ import {
   dropStale,
   keyExpression,
   oldestInDoubt,
+  type Published,
   type Staged,
 } from './dpr-raw-settle.ts'
 import { folderName, shapeOf, type DprTable } from './dpr-raw-table.ts'
@@ -40,11 +41,9 @@ export interface StagingOptions {
 }
 
 /** What a flush is compared with. */
-export interface Known {
+export interface Known extends Published {
   /** Parquet files with keys and positions of what was published, complete from the position on. */
   journals(from: Position): Promise<readonly string[]>
-  /** The folder's load files. */
-  readonly loadFiles: readonly string[]
 }
 
 export interface StagedCounts {
@@ -166,12 +165,10 @@ function staging(instance: DuckDBInstance, connection: DuckDBConnection): Stagin
 
     settle: async (staged, known) => {
       seal(staged)
-      if (staged.loads) await run(demoteRepeatedLoads(staged, known.loadFiles))
+      if (staged.loads) await run(demoteRepeatedLoads(staged, known))
       const oldest = await oldestInDoubt(connection, staged)
       if (oldest !== null) await run(dropStale(staged, await known.journals(oldest)))
-      if (staged.inserts && (staged.loads || known.loadFiles.length > 0)) {
-        await run(demoteLoadedInserts(staged, known.loadFiles))
-      }
+      if (staged.inserts && (staged.loads || known.loadFiles.length > 0)) await run(demoteLoadedInserts(staged, known))
       const rows = await connection.runAndReadAll(`SELECT op, count(*)::INTEGER FROM ${staged.rowsTable} GROUP BY ALL`)
       const counts = new Map(rows.getRows() as [StagedOp, number][])
       const count = (op: StagedOp): number => counts.get(op) ?? 0

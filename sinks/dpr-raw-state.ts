@@ -8,6 +8,10 @@ export interface PartitionState {
   readonly passed: Position
   /** The first snapshot's rows are all behind: rows read outside the stream are repairs from here on. */
   readonly loaded: boolean
+  /** After the load: the last marker said that the source is read again whole, since a gap was accepted. */
+  readonly rereading?: boolean
+  /** The tables whose changes were not followed, as the last marker said. */
+  readonly stopped?: readonly string[]
 }
 
 /** Counted as DMS counts them. */

@@ -102,7 +102,7 @@ async function linkNew(staged: string, target: string): Promise<boolean> {
   }
 }
 
-/** DPR's readers skip what begins with a dot (dpr 1.6). */
+/** DPR's readers skip what begins with a dot (rule dpr.schema). */
 function asideName(file: string): string {
   const slash = file.lastIndexOf('/') + 1
   return `${file.slice(0, slash)}.${file.slice(slash)}.${randomBytes(4).toString('hex')}`

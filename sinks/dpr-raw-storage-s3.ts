@@ -183,7 +183,7 @@ export function bucketStorage(location: string): Storage {
   }
 }
 
-/** DPR's own readers take letters and hyphens only in a bucket's name (dpr 1.1). */
+/** DPR's own readers take letters and hyphens only in a bucket's name (rule dpr.names). */
 function bucketOf(location: string): { Bucket: string; prefix: string } {
   const parts = /^s3:\/\/([A-Za-z-]+)(?:\/(.*))?$/.exec(location)
   if (parts === null) {

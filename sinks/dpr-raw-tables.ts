@@ -4,6 +4,7 @@ import type { Entity } from '../core/incident.ts'
 import { ENTITY_DEFINITIONS, type Kind } from '../schemas/entity.ts'
 import { CLEARANCES } from '../schemas/policy/clearance.ts'
 import type { Projections } from '../schemas/policy/projection.ts'
+import { UNIFIED_SOURCE } from './data-product.ts'
 import { entityColumn, sourceColumn } from './dpr-raw-columns.ts'
 import type { DprTable } from './dpr-raw-table.ts'
 
@@ -33,5 +34,5 @@ export function sourceTable(table: Table, columnKind: ColumnKind): DprTable | nu
 /** The folder of a unified entity. */
 export function entityTable(entity: Entity, projections: Projections): DprTable {
   const { table, fields } = projections[entity]
-  return { source: 'incidents', table, doc: ENTITY_DEFINITIONS[entity].doc, columns: fields.map(entityColumn) }
+  return { source: UNIFIED_SOURCE, table, doc: ENTITY_DEFINITIONS[entity].doc, columns: fields.map(entityColumn) }
 }

@@ -1,5 +1,5 @@
 /**
- * DPR's raw zone, as AWS DMS would fill it (dpr 10): parquet files in `raw/<source>/<table>`, contracts in `contracts`,
+ * DPR's raw zone, as AWS DMS would fill it: parquet files in `raw/<source>/<table>`, contracts in `contracts`,
  * the jobs' table lists in `configs`, and the sink's own `manifest`, all in one folder or below one prefix of a bucket.
  *
  *   incidentreporting  the tables of the incident database's schema `public`, column for column as policy clears them
@@ -11,7 +11,7 @@
  *
  * An upsert of a unified row is an I only where the source row is new. What else brings a row into being (a code that
  * could not be mapped before, an update that turns one entity into another) is a U: DPR inserts a row that it does not
- * know, and may ignore an I for one that it does (dpr 1.7).
+ * know, and may ignore an I for one that it does (rule dpr.keys).
  */
 import { dirname } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
@@ -36,12 +36,12 @@ import { openStorage, type Storage } from './dpr-raw-storage.ts'
 import type { ColumnKind } from './dpr-raw-tables.ts'
 
 /**
- * What a feed should be grouped by before this sink. The age is DMS's (dpr 10.13); the size is less than its 120 MB,
- * since a flush is held in memory as rows, at some ten times its size in the topic.
+ * What a feed should be grouped by before this sink. The age is DMS's (rule dpr.flush); the size is less than its
+ * 120 MB, since a flush is held in memory as rows, at some ten times its size in the topic.
  */
 export const DPR_FLUSH = { ageMs: 10_000, bytes: 32_000_000 } as const
 
-/** As DMS cuts its files (dpr 10.13). */
+/** As DMS cuts its files (rule dpr.flush). */
 const MAX_FILE_BYTES = 120_000_000
 
 export interface DprRawOptions {
@@ -147,7 +147,8 @@ export async function dprRaw(options: DprRawOptions): Promise<DprRawSink> {
       gone = null
       const { change } = item
       if (change.op === 'd') gone = item
-      else if (change.op !== 'r') stageItem(item, { change, op: change.op === 'c' ? 'I' : 'U' })
+      else if (change.op === 'c') stageItem(item, { change, op: progress.mayBeHeld(change) ? 'U' : 'I' })
+      else if (change.op === 'u') stageItem(item, { change, op: 'U' })
       else if (!progress.loaded(change.partition)) stageItem(item, { change, op: 'L' })
       else if (change.position > manifest.state.horizon) stageItem(item, { change, op: 'R' })
     }

@@ -5,9 +5,10 @@ import { ENTITIES, type Entity } from '../core/incident.ts'
 import type { FieldType } from '../schemas/entity.ts'
 import type { Projection, Projections } from '../schemas/policy/projection.ts'
 import { foreign, older } from './operational-connection.ts'
+import { REPORT_COUNTS } from './operational-current.ts'
 
 /** Raised whenever a store of before cannot be continued. */
-export const LAYOUT = 2
+export const LAYOUT = 3
 
 /** Where the store lies, and where the next one is built beside it. */
 export const SCHEMA = 'prisons'
@@ -64,7 +65,6 @@ export function tableOf({ table }: Projection): string {
 const INDEXES: Readonly<Record<Entity, readonly string[]>> = {
   Report: [
     '(reference)',
-    `(reference) WHERE source = 'DPS'`,
     '(incident_date_and_time_local, id)',
     '(location, incident_date_and_time_local)',
     '(type, incident_date_and_time_local)',
@@ -109,12 +109,15 @@ const OTHER_TABLES = `
   COMMENT ON TABLE incidents_amendment IS
     'What each change did to each row: neither before nor after where it made the row, both with the columns that differ, or the whole row before where it removed it.'`
 
-/** For one reference the DPS report hides the NOMIS one. */
+/** What a table has beside its fields and lineage. */
+const MORE_COLUMNS: Readonly<Partial<Record<Entity, string>>> = {
+  Report: ', hidden boolean NOT NULL DEFAULT false',
+}
+
+/** For one reference the DPS report hides the NOMIS one: the merge says which are hidden. */
 const CURRENT_REPORT = `
-  CREATE VIEW incidents_current_report AS
-  SELECT * FROM incidents_report r
-  WHERE r.source = 'DPS' OR NOT EXISTS (
-    SELECT FROM incidents_report d WHERE d.reference = r.reference AND d.source = 'DPS');
+  COMMENT ON COLUMN incidents_report.hidden IS 'A report of NOMIS for whose incident DPS has a report.';
+  CREATE VIEW incidents_current_report AS SELECT * FROM incidents_report WHERE NOT hidden;
   COMMENT ON VIEW incidents_current_report IS
     'The report that speaks for each incident: that of DPS where there is one, else that of NOMIS.'`
 
@@ -181,6 +184,7 @@ async function makeTables(client: pg.Client, { schema, projections, rulesVersion
   for (const entity of ENTITIES) await client.query(entityTable(projections[entity]))
   await client.query(OTHER_TABLES)
   await client.query(CURRENT_REPORT)
+  await client.query(REPORT_COUNTS)
   await client.query(
     `CREATE TABLE incidents_layout (version integer NOT NULL, contract text NOT NULL, rules_version integer NOT NULL,
                                     generation uuid NOT NULL DEFAULT gen_random_uuid())`,
@@ -209,7 +213,7 @@ function entityTable(projection: Projection): string {
     ({ column, doc }) => `COMMENT ON COLUMN ${table}."${column}" IS ${literal(doc)}`,
   )
   return [
-    `CREATE TABLE ${table} (${columns.join(', ')}, rules_version integer NOT NULL, PRIMARY KEY (id))`,
+    `CREATE TABLE ${table} (${columns.join(', ')}, rules_version integer NOT NULL${MORE_COLUMNS[projection.entity] ?? ''}, PRIMARY KEY (id))`,
     ...INDEXES[projection.entity].map((indexed) => `CREATE INDEX ON ${table} ${indexed}`),
     ...comments,
   ].join(';')

@@ -8,6 +8,7 @@
 import { ENTITIES } from '../core/incident.ts'
 import type { Projection, Projections } from '../schemas/policy/projection.ts'
 import { amendmentStatements } from './operational-amendment.ts'
+import { HIDE } from './operational-current.ts'
 import { fieldColumns, LINEAGE, literal, names, POSITION_TYPE, tableOf } from './operational-layout.ts'
 import type { Staged } from './operational-staging.ts'
 
@@ -31,6 +32,7 @@ export function merge(projections: Projections, rulesVersion: number): Merge {
       if (staged.reading.has(entity)) texts.push(read)
       if (staged.deleting.has(entity)) texts.push(remove)
       texts.push(upsert, mend, streamed)
+      if (entity === 'Report') texts.push(HIDE)
     }
     if (staged.unmapped) texts.push(refusals)
     return texts.join(';')

@@ -82,12 +82,16 @@ async function takeOverAmendments(client: pg.Client): Promise<number> {
   return (await client.query(copyAmendments(SCHEMA))).rowCount ?? 0
 }
 
-/** Our tables and views of a schema, with what SQL calls their kind. The API's audit records are not the store's. */
+/** Our tables, views and functions of a schema, with what SQL calls their kind. The API's audit records are not the store's. */
 async function relationsOf(client: pg.Client, schema: string): Promise<Map<string, string>> {
   const { rows } = await client.query<{ name: string; kind: string }>(
     `SELECT relname AS name, CASE relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END AS kind
      FROM pg_class WHERE relnamespace = to_regnamespace($1) AND relkind IN ('r', 'v') AND relname LIKE 'incidents\\_%'
-       AND relname <> 'incidents_audit'`,
+       AND relname NOT LIKE 'incidents\\_audit%'
+     UNION ALL
+     SELECT proname, 'FUNCTION' FROM pg_proc
+     WHERE pronamespace = to_regnamespace($1) AND proname LIKE 'incidents\\_%'
+       AND proname NOT LIKE 'incidents\\_audit%'`,
     [schema],
   )
   return new Map(rows.map(({ name, kind }) => [name, kind]))

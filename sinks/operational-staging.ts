@@ -57,7 +57,7 @@ export async function staging(client: pg.Client, projections: Projections): Prom
         if (!isStreamed(change)) reading.add(row.entity)
         tables.get(row.entity)!.append(row, change.op, text, earlier)
       }
-      if (refusal === null && (change.op !== 'd' || rows.length > 0 || absence !== null)) return
+      if (absence !== null || (refusal === null && (change.op !== 'd' || rows.length > 0))) return
       anyUnmapped = true
       unmapped.append(`${unmappedText(change, item)}\n`)
     },

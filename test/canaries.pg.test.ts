@@ -8,11 +8,15 @@ import avro from 'avsc'
 import { DuckDBInstance } from '@duckdb/node-api'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { openDatabase } from '../api/database.ts'
+import type { TokenFor } from '../api/demo-identity.ts'
+import * as roles from '../api/roles.ts'
 import { parseConfig, type Config } from '../config.ts'
 import { initSource } from '../connectors/postgres/source-schema.ts'
 import type { Row } from '../core/change.ts'
 import { logger, metrics } from '../observability.ts'
-import { embeddedRuntime, SINKS, type Runtime } from '../pipeline.ts'
+import { SINKS } from '../sinks/names.ts'
+import { embeddedRuntime, type Runtime } from '../runtime.ts'
 import { scanTopic } from '../proof/topic-scan.ts'
 import { KINDS, type Kind } from '../schemas/entity.ts'
 import { schemaId } from '../schemas/framing.ts'
@@ -21,6 +25,7 @@ import { pseudonym } from '../schemas/policy/projection.ts'
 import { topics } from '../transport/topics.ts'
 import { freePort } from '../workload/postgres.ts'
 import { environmentOf } from './support/agreement.ts'
+import { testApi } from './support/api.ts'
 import { canaries, CANARY_TABLES } from './support/canaries.ts'
 import { temporaryDirectory } from './support/capture.ts'
 import { runCommand } from './support/command.ts'
@@ -148,7 +153,6 @@ async function topicText(name: 'raw' | 'unified' | 'events' | 'deadLetters'): Pr
   const texts: string[] = []
   await scanTopic({
     topic,
-    group: `${config.NAMESPACE}.test`,
     take: async (records) => {
       for (const { key, value } of records) {
         texts.push(key.toString('latin1'), value?.toString('latin1') ?? '', await decoded(key), await decoded(value))
@@ -200,6 +204,34 @@ async function storeText(only: RegExp): Promise<string> {
     texts.push(JSON.stringify(await database.query(`SELECT * FROM prisons."${name}"`)))
   }
   return texts.join('\n')
+}
+
+/** Every route that reads, asked by this caller about an incident whose rows have canaries. */
+async function answersTo(caller: TokenFor): Promise<{ bodies: string; headers: string; statuses: number[] }> {
+  const pool = openDatabase(database.url)
+  const { app, as } = await testApi({ database: pool, writes: { source: pool } })
+  try {
+    const [report] = await database.query<{ id: string; reference: string; prisoner: string }>(
+      `SELECT r.id, r.reference, p.prisoner_number AS prisoner FROM prisons.incidents_report r
+       JOIN prisons.incidents_prisoner_involvement p USING (reference) WHERE r.source = 'DPS'`,
+    )
+    const { id, reference, prisoner } = report!
+    const values: Record<string, string> = { id, reference, prisonerNumber: prisoner }
+    const { paths } = (await app.inject('/v3/api-docs')).json<{ paths: Record<string, object> }>()
+    const found = { bodies: '', headers: '', statuses: [] as number[] }
+    for (const path of Object.keys(paths).filter((each) => 'get' in paths[each]!)) {
+      const filled = path.replaceAll(/\{(\w+)\}/g, (_, name: string) => values[name] ?? '1')
+      const url = path.endsWith('/counts') ? `${filled}?by=location` : filled
+      const answer = await app.inject({ url, headers: await as(caller) })
+      found.bodies += answer.body
+      found.headers += JSON.stringify(answer.headers)
+      found.statuses.push(answer.statusCode)
+    }
+    return found
+  } finally {
+    await app.close()
+    await pool.end()
+  }
 }
 
 /** Canaries in the text whose kind may not be there, with where they were planted. */
@@ -255,6 +287,33 @@ describe('a canary occurs only where its kind is cleared', () => {
     const refused = await storeText(/^incidents_incomplete$/)
     expect(refused).toContain('UNKNOWN_CODE')
     expect(escaped(refused, CLEARED_KEYS)).toEqual([])
+  })
+
+  describe('in what the API answers', () => {
+    const reader: TokenFor = { roles: [roles.VIEW_REPORTS] }
+
+    test('to who may read reports, what the store may hold, and in no header', async () => {
+      const { bodies, headers } = await answersTo(reader)
+      const kinds = new Set([...planted.found(bodies)].map((each) => planted.known.get(each)!.kind))
+      expect([...kinds]).toEqual(expect.arrayContaining(['freeText', 'location', 'name', 'prisonerNumber', 'username']))
+      expect(escaped(bodies, cleared('operational'))).toEqual([])
+      expect(escaped(headers, CLEARED_KEYS)).toEqual([])
+    })
+
+    test.each(Object.values(roles).filter((role) => role !== roles.VIEW_REPORTS && role !== roles.ANY_ROLE))(
+      'to %s alone: nothing',
+      async (role) => {
+        const { bodies, headers, statuses } = await answersTo({ roles: [role] })
+        expect(statuses).toContain(403)
+        expect(escaped(bodies + headers, CLEARED_KEYS)).toEqual([])
+      },
+    )
+
+    test('to who may read the reports of another prison: nothing', async () => {
+      const { bodies, headers, statuses } = await answersTo({ ...reader, caseloads: ['MDI'] })
+      expect(statuses).toContain(404)
+      expect(escaped(bodies + headers, CLEARED_KEYS)).toEqual([])
+    })
   })
 
   test('in logs, metrics, status, headers, error bodies and what commands print: nowhere', async () => {

@@ -3,7 +3,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { parseConfig } from '../config.ts'
 import { initSource } from '../connectors/postgres/source-schema.ts'
 import { logger, metrics } from '../observability.ts'
-import { capture, embeddedRuntime, governed, type Runtime } from '../pipeline.ts'
+import { capture, governed } from '../pipeline.ts'
+import { embeddedRuntime, type Runtime } from '../runtime.ts'
 import { runTransactions, seedReports, type Transaction } from '../workload/load.ts'
 import { freePort } from '../workload/postgres.ts'
 import { random } from '../workload/random.ts'
@@ -62,7 +63,10 @@ const CREATED = ['created ANYTHING']
 const DELETED = ['deleted ANYTHING']
 const PEOPLE = ['amended PRISONERS_INVOLVED', 'amended STAFF_INVOLVED']
 
-/** What the service's and NOMIS's ways of writing (domain 1.7) are told as; a report that repeats a deleted one is amended too. */
+/**
+ * What the service's and NOMIS's ways of writing (rule dps.writes) are told as; a report that repeats a deleted one is
+ * amended too.
+ */
 const TOLD: Readonly<Record<string, readonly string[]>> = {
   'create-report': CREATED,
   'amend-report': ['amended BASIC_REPORT'],

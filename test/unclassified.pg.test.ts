@@ -8,7 +8,9 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { parseConfig } from '../config.ts'
 import { initSource } from '../connectors/postgres/source-schema.ts'
 import { metrics } from '../observability.ts'
-import { capture, deliver, embeddedRuntime, governed, SINKS, type Runtime } from '../pipeline.ts'
+import { capture, deliver, governed } from '../pipeline.ts'
+import { SINKS } from '../sinks/names.ts'
+import { embeddedRuntime, type Runtime } from '../runtime.ts'
 import { readStatus } from '../proof/status.ts'
 import { scanTopic } from '../proof/topic-scan.ts'
 import { topics } from '../transport/topics.ts'
@@ -66,7 +68,6 @@ async function topicText(name: 'raw' | 'unified' | 'events' | 'deadLetters'): Pr
   let text = ''
   await scanTopic({
     topic,
-    group: 'test',
     take: async (records) => {
       for (const { key, value } of records) text += `${key.toString('latin1')}${value?.toString('latin1') ?? ''}`
     },

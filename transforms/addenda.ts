@@ -1,6 +1,6 @@
 /**
  * The details of a NOMIS incident: the description, and behind it one entry for each addition that somebody made,
- * `User:Last,First Date:05-JUL-2004 10:15Text` (domain 3.6).
+ * `User:Last,First Date:05-JUL-2004 10:15Text` (rule legacy.addenda).
  */
 import { london, type LondonTime } from './london.ts'
 

@@ -1,6 +1,6 @@
 /**
  * The codes of both models as rows of their own. They belong to no incident, and no rule reads them: what a report's
- * code means is in codes.ts, so a code that is inactive or not here yet refuses nothing (domain 9.18).
+ * code means is in codes.ts, so a code that is inactive or not here yet refuses nothing (rule dps.late-codes).
  */
 import type { EntityRow } from '../core/incident.ts'
 import type { ReferenceCode } from '../schemas/types.ts'

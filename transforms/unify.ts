@@ -6,6 +6,7 @@ import { DPS_QUESTION_RULES } from './dps-questions.ts'
 import { DPS_RULES } from './dps.ts'
 import { NOMIS_QUESTION_RULES } from './nomis-questions.ts'
 import { isCopyOfDps, NOMIS_RULES } from './nomis.ts'
+import { tooLarge } from './omitted.ts'
 import { REFERENCE_RULES } from './reference.ts'
 import type { Rule } from './rule.ts'
 
@@ -26,7 +27,8 @@ const NONE: readonly EntityRow[] = []
 
 /**
  * Maps one Change; never throws. An unknown code (UNKNOWN_CODE), a value that the unified model cannot hold
- * (VALUE_RANGE) and a row without incident (NO_INCIDENT) are refusals: such a row makes nothing, so what it made before
+ * (VALUE_RANGE), a row without incident (NO_INCIDENT) and one that its record could not hold (RECORD_TOO_LARGE, whatever its
+ * table) are refusals: such a row makes nothing, so what it made before
  * goes, and its incident is incomplete until it can be mapped or is deleted. An update deletes what the row before made
  * and the row after does not; a delete carries what the row before made. So every place holds at any time what the
  * source's rows make, each by itself.
@@ -34,8 +36,10 @@ const NONE: readonly EntityRow[] = []
 export function unify(change: Change): IncidentChange {
   if (change.op === 'm') return outcome(change, NONE, null, null)
   const rule = ruleByTable.get(tableName(change.table))
-  if (rule === undefined) return outcome(change, NONE, null, 'not-unified')
-  if (isCopyOfDps(change)) return outcome(change, NONE, null, 'copy-of-dps')
+  const notWhole = change.omitted === undefined ? null : tooLarge(change)
+  if (rule === undefined) return outcome(change, NONE, notWhole, 'not-unified')
+  if (isCopyOfDps(change)) return outcome(change, NONE, notWhole, 'copy-of-dps')
+  if (notWhole !== null) return outcome(change, deletes(mapped(rule, change, change.before).rows), notWhole, null)
   if (change.after === null) return outcome(change, deletes(mapped(rule, change, change.before).rows), null, null)
 
   const { rows, refusal } = mapped(rule, change, change.after)

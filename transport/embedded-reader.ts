@@ -65,7 +65,7 @@ function firstOf(log: Log, places: Places, { topic, store, options }: Reading): 
   throw new PipelineError(
     'IDENTITY',
     `Group ${options.group} has read ${topic} partition ${log.partition} up to offset ${place.next}, but the topic ends at ${log.next}: it is not the topic that was read.`,
-    'Restore the state directory that belongs to the sinks, or rebuild the sink from this topic (`replay --rebuild`).',
+    'Restore the state directory that belongs to the sinks, or accept the topic as it is with `incidents source adopt`.',
   )
 }
 

@@ -107,7 +107,7 @@ export function kafkaReader(reading: Reading): Reader {
         throw new PipelineError(
           'IDENTITY',
           `Group ${group} has read ${topic} partition ${partition} up to offset ${wanted(partition)}, but the partition ends at ${bounds[beyond]!.high}: it is not the topic that was read.`,
-          'Connect to the brokers that the sinks were filled from, or rebuild the sink from this topic (`replay --rebuild`).',
+          'Connect to the brokers that the sinks were filled from, or accept the topic as it is with `incidents source adopt`.',
         )
       }
       await arrived.heard(IDENTITY_AGAIN_MS, signal)

@@ -33,9 +33,10 @@ async function readTail(topic: Topic, decoder: RawDecoder, partition: number, lo
   }
 }
 
+/** Of two markers at one position the later knows more: where the source rests, the snapshot's end moves no position. */
 function newest<C extends Change>(changes: readonly C[]): C | null {
   return changes.reduce<C | null>(
-    (found, each) => (found === null || each.position > found.position ? each : found),
+    (found, each) => (found === null || each.position >= found.position ? each : found),
     null,
   )
 }

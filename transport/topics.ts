@@ -2,7 +2,13 @@
 import type { TopicSettings } from './topic.ts'
 
 const DAY = 24 * 60 * 60 * 1000
-const MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+/** Values up to here go through whole; what is larger is left out of its record (schemas/raw-fit.ts). */
+const LARGEST_VALUE = 16 * 1024 * 1024
+/** What a record may have beside its largest value. */
+const BESIDE = 64 * 1024
+const RAW_MESSAGE_BYTES = LARGEST_VALUE + BESIDE
+/** A unified row has the source row's texts, and names, codes and lineage: whatever raw takes must fit. */
+const MAX_MESSAGE_BYTES = RAW_MESSAGE_BYTES + BESIDE
 
 export interface Topics {
   /** Every change of every captured table; private to the pipeline. */
@@ -18,7 +24,7 @@ export interface Topics {
 /** Names begin with the namespace, so that two environments can share a cluster. */
 export function topics(namespace: string): Topics {
   return {
-    raw: { name: `${namespace}.raw`, cleanup: 'compact', keptMs: 7 * DAY, maxMessageBytes: MAX_MESSAGE_BYTES },
+    raw: { name: `${namespace}.raw`, cleanup: 'compact', keptMs: 7 * DAY, maxMessageBytes: RAW_MESSAGE_BYTES },
     unified: { name: `${namespace}.unified`, cleanup: 'compact', keptMs: 7 * DAY, maxMessageBytes: MAX_MESSAGE_BYTES },
     events: {
       name: `${namespace}.events`,

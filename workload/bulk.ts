@@ -9,16 +9,21 @@ export interface BulkOptions {
   readonly seed: number
   /** How many row changes. */
   readonly rows: number
+  /** How many of them a transaction has: 100 unless told. */
+  readonly inTransaction?: number
 }
 
 const IN_TRANSACTION = 100
 const PARENTS = 5_000
 
 /**
- * Makes `rows` row changes of responses and prisoners in transactions of a hundred: 50 inserts, 35 updates and 15
+ * Makes `rows` row changes of responses and prisoners in transactions: half of them inserts, seven updates for three
  * deletes of what it inserted itself. The database needs reports with questions; rejects when there are none.
  */
-export async function bulkChanges(client: pg.ClientBase, { seed, rows }: BulkOptions): Promise<Load> {
+export async function bulkChanges(
+  client: pg.ClientBase,
+  { seed, rows, inTransaction = IN_TRANSACTION }: BulkOptions,
+): Promise<Load> {
   const write = writer(client)
   const kinds = [
     { kind: RESPONSES, parents: await readParents(write, 'public.question'), ids: [] as number[] },
@@ -31,7 +36,7 @@ export async function bulkChanges(client: pg.ClientBase, { seed, rows }: BulkOpt
   let transactions = 0
   while (write.changes < rows) {
     const { kind, parents, ids } = kinds[chance.chance(0.7) ? 0 : 1]!
-    const count = Math.min(IN_TRANSACTION, rows - write.changes)
+    const count = Math.min(inTransaction, rows - write.changes)
     const at = wall(millis(FIRST_DAY) + transactions * MINUTE)
     await write.transaction(() => change(write, { kind, parents, ids, count, at, chance }))
     transactions += 1

@@ -1,5 +1,5 @@
 /**
- * The codes of both models as pairs of DPS and NOMIS (domain 3). The generator keeps its own table, so that what
+ * The codes of both models as pairs of DPS and NOMIS (docs/rules.md, Codes of both models). The generator keeps its own table, so that what
  * `transforms` makes of the rows can be checked against it.
  */
 
@@ -180,7 +180,7 @@ export const nomisCode = {
   staffRole: (code: string): string => NOMIS_STAFF_ROLES.get(code) ?? code,
 }
 
-/** Who may take a report from one status to another, and what that is called (domain 4.4). */
+/** Who may take a report from one status to another, and what that is called (rule status.flow). */
 export interface Transition {
   readonly from: string
   readonly action: string

@@ -1,4 +1,4 @@
-/** How the incident reporting service writes (domain 1.7): each of its actions is one transaction. */
+/** How the incident reporting service writes (rule dps.writes): each of its actions is one transaction. */
 import { LOCATIONS, TRANSITIONS, TYPES } from './codes.ts'
 import { prisonerRow, staffRow } from './dps.ts'
 import { addendum, comment, prisonerPart, staffPart, title } from './incidents.ts'

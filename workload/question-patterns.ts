@@ -1,4 +1,4 @@
-/** How the incident reporting service writes questions and answers (domain 1.7). */
+/** How the incident reporting service writes questions and answers (rules dps.writes, dps.answers). */
 import { TYPES } from './codes.ts'
 import { CURRENT, insertHistory, insertQuestions, readReport, responseRows } from './dps.ts'
 import { answerQuestion, answerQuestions } from './incidents.ts'

@@ -3,6 +3,7 @@ import type { NomisClient } from './client.ts'
 import { bringOver, failure, inParallel } from './migrator.ts'
 import type { Failed, IncidentTarget } from './target.ts'
 import { noteWatermark } from './watermark.ts'
+import { pause } from '../../core/pause.ts'
 
 export interface FollowOptions {
   readonly nomis: NomisClient
@@ -50,16 +51,4 @@ export async function follow(options: FollowOptions): Promise<boolean> {
     await pause(pollMs, signal)
   }
   return false
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', done)
-      resolve()
-    }
-    const timer = setTimeout(done, ms)
-    signal.addEventListener('abort', done)
-  })
 }

@@ -1,4 +1,4 @@
-/** NOMIS's own JSON of an incident, and the payload that it becomes (domain 2.2). */
+/** NOMIS's own JSON of an incident, and the payload that it becomes (rule nomis.payload). */
 
 interface NomisJson {
   readonly agency?: unknown

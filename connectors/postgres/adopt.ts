@@ -1,6 +1,6 @@
 /** Leaving a source, and accepting one whose history is not the one that the raw topic has. */
 import type pg from 'pg'
-import type { Marker, Tuple, Change } from '../../core/change.ts'
+import type { Marker } from '../../core/change.ts'
 import { PipelineError } from '../../core/error.ts'
 import { epochOf, position, type Position } from '../../core/position.ts'
 import type { Tail } from '../../core/tail.ts'
@@ -41,22 +41,38 @@ export interface AdoptOptions {
   readonly stateDirectory: string
   /** What each raw partition ends with. */
   readonly tails: readonly Tail[]
+  /** And where. */
+  readonly ends: readonly number[]
 }
+
+export interface Adoption {
+  /** One a partition, in order. */
+  readonly markers: readonly Marker[]
+  /**
+   * By partition, an offset that nobody can have read to in the topic that was there before, if this is another one or
+   * shorter: up to there it is to be filled, so that no reader waits for, or skips, what it has never seen.
+   */
+  readonly behind: readonly number[]
+}
+
+/** How much may have been written and read since the topic's ends were noted last. */
+const UNNOTED_RECORDS = 50_000
 
 /**
  * Markers that open a new epoch in every partition, with the source's identity as it is now: positions from here on are
  * newer than all that the topic has. Capture then makes its slot anew, reads everything, and deletes what is gone.
  */
-export async function adoptionMarkers(options: AdoptOptions): Promise<Change<Tuple>[]> {
-  const { url, slot, stateDirectory, tails } = options
+export async function adoption(options: AdoptOptions): Promise<Adoption> {
+  const { url, slot, stateDirectory, tails, ends } = options
   const replication = await connectReplication({ url, aheadBytes: 1 << 20 })
   const identity = await identify(replication).finally(() => replication.close())
   const state = openState(stateDirectory)
   const known: Position[] = [state.position]
+  const behind = state.ends.map((end, partition) => (end > (ends[partition] ?? 0) ? end + UNNOTED_RECORDS : 0))
   state.close()
   for (const { height, marker } of tails) known.push(height, marker?.position ?? height)
   const epoch = 1 + Math.max(1, ...known.filter((each) => each !== '').map(epochOf))
-  return tails.map(({ height }, partition): Marker => ({
+  const markers = tails.map(({ height }, partition): Marker => ({
     op: 'm',
     slot,
     systemIdentifier: identity.systemIdentifier,
@@ -73,4 +89,5 @@ export async function adoptionMarkers(options: AdoptOptions): Promise<Change<Tup
     lastInTransaction: true,
     bytes: 0,
   }))
+  return { markers, behind }
 }

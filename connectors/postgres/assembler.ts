@@ -6,7 +6,7 @@
 import { PipelineError } from '../../core/error.ts'
 import type { Lsn } from '../../core/position.ts'
 import { decodeFrame, rowRelation, subTransaction, type Form, type Relation, type WalMessage } from './pgoutput.ts'
-import type { Frame } from './replication.ts'
+import type { Frame } from './framing.ts'
 import { transactionPool, type OpenTransaction, type PoolOptions, type TransactionRow } from './transaction.ts'
 
 /** `pg_logical_emit_message`. */

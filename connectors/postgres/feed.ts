@@ -12,6 +12,7 @@ import type { Tail } from '../../core/tail.ts'
 import { capturedTables, type CapturedTables } from './captured.ts'
 import { catalog } from './catalog.ts'
 import { CHUNK_BYTES } from './chunks.ts'
+import { topicEnds } from './ends.ts'
 import { streamHeights } from './heights.ts'
 import { slotMarkers } from './markers.ts'
 import { parentIndex } from './parents.ts'
@@ -25,6 +26,7 @@ import { connect, disconnect, sourceError } from './session.ts'
 import { checkIdentity, claimSlot, ensureSlot, epochOfTails, identify, type Slot } from './slot.ts'
 import { openShapes, type Shapes } from './shapes.ts'
 import { openState, type CaptureState } from './state.ts'
+import type { Reached } from './steps.ts'
 import { openStops, type Stops } from './stopped.ts'
 import { streamFeed } from './stream.ts'
 
@@ -37,6 +39,8 @@ export interface PostgresSource {
   readonly stateDirectory: string
   /** What each raw partition ends with, in order of partitions; asked once nobody else reads the slot. */
   tails(): Promise<readonly Tail[]>
+  /** By partition, the offset of the raw topic's next record. Absent: that the topic was shortened is not noticed. */
+  ends?(): Promise<readonly number[]>
   /** Everything in the raw topic, per partition in order: read when the parent index is lost. */
   history(): AsyncIterable<readonly Change[]>
   /** What of a table's file a reader outside the stream reads at once; 8 MiB unless given. */
@@ -45,6 +49,8 @@ export interface PostgresSource {
   accept?(table: Table): Promise<void>
   warn(sentence: string): void
   progress?(table: string, rows: number, expected: number): void
+  /** Told between its steps; absent but in tests. */
+  readonly reached?: Reached | undefined
 }
 
 /** How much of the stream may wait in memory. */
@@ -61,14 +67,16 @@ export async function* postgresFeed(source: PostgresSource, signal: AbortSignal)
   const stop = (): void => void replication?.close()
   try {
     await preflight(client, source.publication)
-    replication = await connectReplication({ url: source.url, aheadBytes: AHEAD_BYTES })
+    replication = await connectReplication({ url: source.url, aheadBytes: AHEAD_BYTES, reached: source.reached })
     signal.addEventListener('abort', stop)
     await claimSlot(client, source.slot, source.warn)
     const tails = await source.tails()
+    state = openState(source.stateDirectory)
+    const ends = source.ends === undefined ? null : topicEnds({ state, ends: source.ends })
+    await ends?.check(tails)
     const identity = await identify(replication)
     const slot = await ensureSlot(client, replication, source.slot, tails)
     checkIdentity(slot, identity, tails)
-    state = openState(source.stateDirectory)
     await prepareIndex(state, slot, tails, source)
 
     const { partitions } = source
@@ -88,17 +96,22 @@ export async function* postgresFeed(source: PostgresSource, signal: AbortSignal)
       kept.stops.reset()
     }
     const { confirm } = replication
+    const first = `${FIRST_SNAPSHOT} ${epoch}`
     const markers = slotMarkers({
       slot: slot.name,
       identity,
       epoch,
       partitions,
       from: slot.confirmed,
-      snapshotDone: newest.length === tails.length && newest.every((marker) => marker.snapshotDone),
+      snapshotDone:
+        state.requests.find(first)?.done === true ||
+        (newest.length === tails.length && newest.every((marker) => marker.snapshotDone)),
       heights,
       parents,
       stopped: kept.stops.names,
+      noteTopic: async () => ends?.note(),
       confirm,
+      reached: source.reached,
     })
     const tables = capturedTables({
       ...kept,
@@ -108,7 +121,6 @@ export async function* postgresFeed(source: PostgresSource, signal: AbortSignal)
       accept: source.accept ?? (async () => {}),
       warn: source.warn,
     })
-    const first = `${FIRST_SNAPSHOT} ${epoch}`
     const progress = source.progress === undefined ? {} : { progress: source.progress }
     if (!markers.snapshotDone) state.requests.add(first, { kind: 'tables', tables: null, sweep: epoch > 1 })
     rereading = rereads({
@@ -178,6 +190,7 @@ export async function* postgresFeed(source: PostgresSource, signal: AbortSignal)
         })
         await tables.look(published, markers.lsn)
       },
+      reached: source.reached,
       signal,
     })
   } catch (error) {

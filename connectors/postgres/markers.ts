@@ -8,6 +8,7 @@ import { position, type Lsn } from '../../core/position.ts'
 import type { Heights } from './heights.ts'
 import type { Parents } from './parents.ts'
 import type { SourceIdentity } from './slot.ts'
+import type { Reached } from './steps.ts'
 
 const MARKER_MS = 1_000
 const IDLE_MARKER_MS = 5_000
@@ -37,8 +38,11 @@ export interface MarkerOptions {
   readonly parents: Parents
   /** The tables that are stopped, as `schema.table`. */
   stopped(): readonly string[]
+  /** What is to be kept of the topic, now that everything before a marker is durable in it. */
+  noteTopic(): Promise<void>
   /** Tells the source that everything before is durable. */
   confirm(lsn: Lsn): void
+  readonly reached?: Reached | undefined
 }
 
 export function slotMarkers(options: MarkerOptions): Markers {
@@ -90,8 +94,12 @@ export function slotMarkers(options: MarkerOptions): Markers {
       return {
         items,
         ack: async () => {
+          await options.noteTopic()
+          options.reached?.('measured')
           parents.merge(at)
+          options.reached?.('merged')
           options.confirm(to)
+          options.reached?.('noted')
         },
       }
     },

@@ -14,9 +14,9 @@
  *   tuple: Int16 n, n × ('n' | 'u' | 't' Int32 length, bytes)
  */
 import type { Tuple } from '../../core/change.ts'
-import { PipelineError } from '../../core/error.ts'
 import type { Lsn } from '../../core/position.ts'
-import type { Frame } from './replication.ts'
+import { int16, int32, int64, int8, malformed, need, skip, text, time, type Reader } from './frame-reader.ts'
+import type { Frame } from './framing.ts'
 
 export type WalMessage =
   | { readonly tag: 'begin'; readonly commitLsn: Lsn; readonly committedAt: number; readonly txId: number }
@@ -61,8 +61,6 @@ export interface Relation {
   readonly columns: readonly { readonly name: string; readonly oid: number; readonly modifier: number }[]
 }
 
-/** Microseconds between the Unix epoch and PostgreSQL's. */
-const POSTGRES_EPOCH = 946_684_800_000_000
 const XLOG_DATA = 0x77
 const KEEPALIVE = 0x6b
 
@@ -77,13 +75,6 @@ const UPDATE = 0x55
 const DELETE = 0x44
 /** Tags that a transaction id follows in a streamed piece: R I U D T Y M. */
 const WITH_ID: ReadonlySet<number> = new Set([0x52, INSERT, UPDATE, DELETE, 0x54, 0x59, 0x4d])
-
-/** A cursor over one frame: every read is checked against the frame's end. */
-interface Reader {
-  readonly bytes: Buffer
-  readonly end: number
-  at: number
-}
 
 /** The message in a frame; null for a keepalive. MALFORMED_WAL when the bytes are not one. */
 export function decodeFrame(frame: Frame, form: Form = 'plain'): WalMessage | null {
@@ -233,49 +224,6 @@ function tuple(r: Reader): Tuple {
   return { bytes: r.bytes, start, end: r.at }
 }
 
-function need(r: Reader, bytes: number): number {
-  const { at } = r
-  if (at + bytes > r.end) throw malformed(r, 'cut short')
-  r.at = at + bytes
-  return at
-}
-
-function int8(r: Reader): number {
-  return r.bytes[need(r, 1)]!
-}
-
-function int16(r: Reader): number {
-  return r.bytes.readUInt16BE(need(r, 2))
-}
-
-function int32(r: Reader): number {
-  return r.bytes.readUInt32BE(need(r, 4))
-}
-
-function int64(r: Reader): number {
-  const at = need(r, 8)
-  const high = r.bytes.readUInt32BE(at)
-  if (high > 0x1fffff) throw malformed(r, 'an LSN beyond 8 PiB')
-  return high * 0x1_0000_0000 + r.bytes.readUInt32BE(at + 4)
-}
-
-function time(r: Reader): number {
-  return Number(r.bytes.readBigInt64BE(need(r, 8))) + POSTGRES_EPOCH
-}
-
-function skip(r: Reader, bytes: number): void {
-  need(r, bytes)
-}
-
-function text(r: Reader): string {
-  let end = r.at
-  while (end < r.end && r.bytes[end] !== 0) end += 1
-  if (end >= r.end) throw malformed(r, 'a name without an end')
-  const found = r.bytes.toString('utf8', r.at, end)
-  r.at = end + 1
-  return found
-}
-
 /** A copy, so that a small message does not keep the whole chunk that it came in. */
 function content(r: Reader): Buffer {
   const length = int32(r)
@@ -285,13 +233,4 @@ function content(r: Reader): Buffer {
 
 function expect(r: Reader, byte: number): void {
   if (int8(r) !== byte) throw malformed(r, 'a row without its mark')
-}
-
-function malformed(at: { readonly bytes: Buffer; readonly end: number }, what: string): PipelineError {
-  return new PipelineError(
-    'MALFORMED_WAL',
-    `the replication stream is not pgoutput version 2: ${what}`,
-    'Start capture again; if it comes again, report it with the server version. Nothing was acknowledged.',
-    { cause: new RangeError(`frame ends at byte ${at.end}`) },
-  )
 }

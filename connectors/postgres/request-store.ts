@@ -1,6 +1,6 @@
 /** What is asked for outside the stream, and how far it is: kept before the LSN of the request is acknowledged. */
 import type { DatabaseSync } from 'node:sqlite'
-import type { Request } from './requests.ts'
+import type { Hold, Request } from './requests.ts'
 
 /** A run of a table's pages. */
 export interface Chunk {
@@ -39,8 +39,11 @@ export interface Progress {
 export interface RequestStore {
   /** Keeps a request; one that is known already is left as it is. */
   add(id: string, request: Request): void
-  /** The oldest that is not done. */
-  next(): { readonly id: string; readonly request: Request } | null
+  /** The oldest that is not done and not among these. */
+  next(except: ReadonlySet<string>): { readonly id: string; readonly request: Request } | null
+  /** Keeps that reading a table outside the stream is held up, or is no longer. */
+  hold(tables: readonly string[], kind: Hold['kind']): void
+  isPaused(table: string): boolean
   find(id: string): Progress | null
   part(id: string, table: string): Part | null
   /** The chunks of a table that are still to be read. */
@@ -67,7 +70,8 @@ export const REQUEST_SCHEMA = `
   CREATE TABLE IF NOT EXISTS chunk (
     request TEXT, tab TEXT, leaf TEXT, first INTEGER, last INTEGER NOT NULL, filenode TEXT NOT NULL,
     PRIMARY KEY (request, tab, leaf, first)
-  ) WITHOUT ROWID;`
+  ) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS paused (tab TEXT PRIMARY KEY) WITHOUT ROWID;`
 
 /** How many finished requests are remembered. */
 const REMEMBERED = 1_000
@@ -83,7 +87,10 @@ export function requestStore(db: DatabaseSync, inTransaction: (work: () => void)
   const insert = db.prepare(
     'INSERT OR IGNORE INTO request VALUES (?, (SELECT coalesce(max(seq), 0) + 1 FROM request), ?, 0, 0)',
   )
-  const oldest = db.prepare('SELECT id, body FROM request WHERE done = 0 ORDER BY seq LIMIT 1')
+  const open = db.prepare('SELECT id, body FROM request WHERE done = 0 ORDER BY seq')
+  const pause = db.prepare('INSERT OR IGNORE INTO paused VALUES (?)')
+  const resume = db.prepare('DELETE FROM paused WHERE tab = ?')
+  const paused = db.prepare('SELECT 1 FROM paused WHERE tab = ?')
   const insertPart = db.prepare(
     `INSERT INTO part VALUES (?, ?, 'reading', 0, ?, 0, 0)
      ON CONFLICT DO UPDATE SET rows = 0, expected = excluded.expected, restarts = restarts + 1`,
@@ -104,10 +111,17 @@ export function requestStore(db: DatabaseSync, inTransaction: (work: () => void)
 
   return {
     add: (id, request) => inTransaction(() => void insert.run(id, JSON.stringify(request))),
-    next: () => {
-      const row = oldest.get() as RequestRow | undefined
-      return row === undefined ? null : { id: row.id, request: JSON.parse(row.body) as Request }
+    next: (except) => {
+      for (const row of open.iterate() as Iterable<unknown> as Iterable<RequestRow>) {
+        if (!except.has(row.id)) return { id: row.id, request: JSON.parse(row.body) as Request }
+      }
+      return null
     },
+    hold: (tables, kind) =>
+      inTransaction(() => {
+        for (const table of tables) (kind === 'pause' ? pause : resume).run(table)
+      }),
+    isPaused: (table) => paused.get(table) !== undefined,
     find: (id) => progressOf(db, id),
     part: (id, table) => (partOf.get(id, table) as Part | undefined) ?? null,
     chunks: (id, table) => chunksOf.all(id, table) as unknown as Chunk[],
@@ -134,7 +148,7 @@ export function requestStore(db: DatabaseSync, inTransaction: (work: () => void)
         db.exec(`DELETE FROM request WHERE done = 1 AND seq <= (SELECT max(seq) FROM request) - ${REMEMBERED}`)
         db.exec('DELETE FROM part WHERE request NOT IN (SELECT id FROM request)')
       }),
-    clear: () => db.exec('DELETE FROM request; DELETE FROM part; DELETE FROM chunk'),
+    clear: () => db.exec('DELETE FROM request; DELETE FROM part; DELETE FROM chunk; DELETE FROM paused'),
   }
 }
 

@@ -28,6 +28,17 @@ const request = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('incidents'), references: z.array(z.string()).min(1) }),
 ])
 
+/**
+ * Holds up reading tables outside the stream, or goes on with it, where it was. What streams is never held up: it would
+ * keep the source's WAL. Rows and incidents that are named one by one are read all the same.
+ */
+const hold = z.object({
+  kind: z.enum(['pause', 'resume']),
+  /** `schema.table` of each. */
+  tables: z.array(z.string()).min(1),
+})
+export type Hold = z.infer<typeof hold>
+
 const asked = z.intersection(z.object({ id: z.string().min(1).max(100) }), request)
 
 /**
@@ -51,6 +62,15 @@ export function requestOf(content: Buffer): { readonly id: string; readonly requ
   }
 }
 
+/** What a message holds up or lets go on; null when it is no such message. */
+export function holdOf(content: Buffer): Hold | null {
+  try {
+    return hold.parse(JSON.parse(content.toString('utf8')))
+  } catch {
+    return null
+  }
+}
+
 /** Larger requests are to be cut: a message is one WAL record, and lies in memory. */
 const MAX_BYTES = 8 << 20
 
@@ -69,9 +89,18 @@ export async function ask(
       'Ask for fewer keys at once, or for the whole table.',
     )
   }
+  return { id, lsn: await emit(client, namespace, content) }
+}
+
+/** Asks capture to hold tables up, or to go on; resolves with the LSN behind which it does. */
+export async function askHold(client: pg.Client, namespace: string, wanted: Hold): Promise<Lsn> {
+  return emit(client, namespace, JSON.stringify(wanted))
+}
+
+async function emit(client: pg.Client, namespace: string, content: string): Promise<Lsn> {
   const { rows } = await client.query<{ lsn: string }>('SELECT pg_logical_emit_message(true, $1, $2)::text AS lsn', [
     requestPrefix(namespace),
     content,
   ])
-  return { id, lsn: parseLsn(rows[0]!.lsn) }
+  return parseLsn(rows[0]!.lsn)
 }

@@ -12,7 +12,7 @@ import type { Markers } from './markers.ts'
 import type { Parents } from './parents.ts'
 import { readerSessions } from './reader-sessions.ts'
 import type { RequestStore } from './request-store.ts'
-import { requestOf, requestPrefix, type Request } from './requests.ts'
+import { holdOf, requestOf, requestPrefix, type Request } from './requests.ts'
 import { childrenOf, type Stops } from './stopped.ts'
 import type { StreamObserver } from './stream.ts'
 import { liveRows } from './sweep.ts'
@@ -72,7 +72,8 @@ export function rereads(options: RereadOptions): Rereads {
   let asked = true
   let begun = false
 
-  async function serve(id: string, request: Request): Promise<void> {
+  /** False when a table that is paused keeps it from being done: the others of it are. */
+  async function serve(id: string, request: Request): Promise<boolean> {
     const client = await sessions.open()
     let tables: Map<string, Published>
     try {
@@ -86,16 +87,20 @@ export function rereads(options: RereadOptions): Rereads {
     for (const name of heals ? wanted : []) {
       if (stops.verdict(name) !== null && isInForce(name)) stops.resume(name, position(epoch, markers.lsn, 0))
     }
+    const heldUp = new Set<string>()
     for (const name of wanted) {
       if (isOver(requests.part(id, name)?.outcome)) continue
       const published = tables.get(name)
       await coded(id, name, async () => {
         if (published === undefined) throw unpublished(name)
-        await read(id, request, published, tables)
+        // a child's rows find their incident by their parents': they wait for them
+        const waits = [...heldUp].some((parent) => childrenOf(parent).includes(name))
+        if (waits || !(await read(id, request, published, tables))) heldUp.add(name)
       })
     }
-    if (request.kind !== 'tables' || request.sweep) await sweep(id, request, wanted, tables)
-    for (const name of wanted) {
+    const whole = wanted.filter((name) => !heldUp.has(name))
+    if (whole.length > 0 && (request.kind !== 'tables' || request.sweep)) await sweep(id, request, whole, tables)
+    for (const name of whole) {
       if (isOver(requests.part(id, name)?.outcome)) continue
       if (isInForce(name)) {
         warn(`${name} is stopped: what was read of it does not make it whole`)
@@ -108,8 +113,10 @@ export function rereads(options: RereadOptions): Rereads {
       // a child that is not published has no rows to mend
       for (const child of childrenOf(name)) if (!tables.has(child)) stops.lift(child)
     }
+    if (heldUp.size > 0) return false
     if (id === options.first) markers.snapshotIsWhole()
     requests.finish(id, await beside.marked())
+    return true
   }
 
   async function* history(): AsyncGenerator<readonly Change[]> {
@@ -124,28 +131,31 @@ export function rereads(options: RereadOptions): Rereads {
     return stops.leavesOut(table, position(epoch, Number.MAX_SAFE_INTEGER, 0))
   }
 
+  /** False when the table was paused before it was whole. */
   async function read(
     id: string,
     request: Request,
     published: Published,
     tables: ReadonlyMap<string, Published>,
-  ): Promise<void> {
+  ): Promise<boolean> {
     switch (request.kind) {
       case 'tables':
         return reader.whole(id, published, request.workers ?? WORKERS, request.rate ?? null)
       case 'rows':
-        return reader.some(
+        await reader.some(
           id,
           published,
           groups(request.keys, KEYS).map((keys) => keySelection(published, keys)),
         )
+        return true
       case 'incidents': {
         const selections = groups(request.references, KEYS).map((some) => incidentSelection(published, some, tables))
-        return reader.some(
+        await reader.some(
           id,
           published,
           selections.filter((each) => each !== null),
         )
+        return true
       }
     }
   }
@@ -180,8 +190,9 @@ export function rereads(options: RereadOptions): Rereads {
   }
 
   async function serveAll(): Promise<void> {
-    for (let next = requests.next(); next !== null && !signal.aborted; next = requests.next()) {
-      await serve(next.id, next.request)
+    const heldUp = new Set<string>()
+    for (let next = requests.next(heldUp); next !== null && !signal.aborted; next = requests.next(heldUp)) {
+      if (!(await serve(next.id, next.request))) heldUp.add(next.id)
     }
     if (!beside.rememberTooMuch) return
     const client = await sessions.open()
@@ -213,6 +224,12 @@ export function rereads(options: RereadOptions): Rereads {
       message: ({ prefix, content }) => {
         if (prefix === watermarkPrefix(namespace)) return beside.message(content.toString('utf8'))
         if (prefix !== requestPrefix(namespace)) return
+        const hold = holdOf(content)
+        if (hold !== null) {
+          requests.hold(hold.tables, hold.kind)
+          asked = true
+          return
+        }
         const found = requestOf(content)
         if (found === null) return warn('a request to read rows again is malformed: it is left aside')
         want(found.id, found.request)

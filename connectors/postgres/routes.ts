@@ -1,6 +1,6 @@
 /**
- * How each table reaches its incident (domain 1.1–1.3, 2.1). A table that is not here belongs to none and is
- * partitioned by its own primary key.
+ * How each table reaches its incident (rules dps.parents, nomis.tables). A table that is not here belongs to none and
+ * is partitioned by its own primary key.
  */
 export interface Route {
   /** The column that holds the incident's reference itself. */
@@ -39,7 +39,7 @@ export const ROUTES: ReadonlyMap<string, Route> = new Map<string, Route>([
   ['nomis.incident_que_response_hty', ofQuestionnaire],
 ])
 
-/** Tables of both models that belong to no incident (domain 1.4, 2.1). */
+/** Tables of both models that belong to no incident (rules dps.constants, nomis.tables). */
 export const REFERENCE_TABLES = [
   'public.constant_type',
   'public.constant_type_family',

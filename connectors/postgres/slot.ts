@@ -3,7 +3,8 @@ import type pg from 'pg'
 import { PipelineError } from '../../core/error.ts'
 import { epochOf, lsnOf, lsnText, parseLsn, type Lsn, type Position } from '../../core/position.ts'
 import type { Tail } from '../../core/tail.ts'
-import { lost, takenOver, type ReplicationConnection } from './replication.ts'
+import { lost, takenOver } from './replication-errors.ts'
+import type { ReplicationConnection } from './replication.ts'
 
 export interface SourceIdentity {
   readonly systemIdentifier: string

@@ -21,15 +21,20 @@ export interface CaptureState {
   reset(): void
   /** Forgets the index: it is about to be made again. */
   forgetParents(): void
+  /** By partition, how far the raw topic reached when it was last noted; empty when it never was. */
+  readonly ends: readonly number[]
+  /** Notes it, durably. */
+  keepEnds(ends: readonly number[]): void
   readonly requests: RequestStore
   close(): void
 }
 
-const VERSION = 2
+const VERSION = 4
 
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS parent (tab TEXT, key TEXT, reference TEXT NOT NULL, PRIMARY KEY (tab, key)) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS position (only INTEGER PRIMARY KEY CHECK (only = 1), value TEXT NOT NULL);
+  CREATE TABLE IF NOT EXISTS topic_end (part INTEGER PRIMARY KEY, next INTEGER NOT NULL) WITHOUT ROWID;
   DROP TABLE IF EXISTS snapshot;
   ${REQUEST_SCHEMA}
   PRAGMA user_version=${VERSION};
@@ -62,6 +67,8 @@ function captureState(file: string, db: DatabaseSync): CaptureState {
   const put = db.prepare('INSERT OR REPLACE INTO parent VALUES (?, ?, ?)')
   const drop = db.prepare('DELETE FROM parent WHERE tab = ? AND key = ?')
   const setPosition = db.prepare('INSERT OR REPLACE INTO position VALUES (1, ?)')
+  const findEnds = db.prepare('SELECT next FROM topic_end ORDER BY part')
+  const putEnd = db.prepare('INSERT INTO topic_end VALUES (?, ?)')
   const found = db.prepare('SELECT value FROM position').get() as { value: string } | undefined
   let position = (found?.value ?? BEGINNING) as Position
   const requests = requestStore(db, (work) => inTransaction(db, file, work))
@@ -80,7 +87,7 @@ function captureState(file: string, db: DatabaseSync): CaptureState {
     },
     reset: () => {
       inTransaction(db, file, () => {
-        db.exec('DELETE FROM parent; DELETE FROM position')
+        db.exec('DELETE FROM parent; DELETE FROM position; DELETE FROM topic_end')
         requests.clear()
       })
       position = BEGINNING
@@ -89,6 +96,14 @@ function captureState(file: string, db: DatabaseSync): CaptureState {
       inTransaction(db, file, () => db.exec('DELETE FROM parent; DELETE FROM position'))
       position = BEGINNING
     },
+    get ends() {
+      return (findEnds.all() as unknown as { next: number }[]).map(({ next }) => next)
+    },
+    keepEnds: (ends) =>
+      inTransaction(db, file, () => {
+        db.exec('DELETE FROM topic_end')
+        for (const [partition, next] of ends.entries()) putEnd.run(partition, next)
+      }),
     requests,
     close: () => db.close(),
   }

@@ -1,15 +1,17 @@
 /** Frames → messages → transactions → Changes, with a marker for each partition whenever one is due. */
-import type { Change, Tuple } from '../../core/change.ts'
+import { imageBytes, type Change, type Tuple } from '../../core/change.ts'
 import type { Batch, Feed } from '../../core/feed.ts'
 import { position, type Position } from '../../core/position.ts'
 import { assembler, type CommittedTransaction, type LogicalMessage, type Transaction } from './assembler.ts'
 import type { CapturedTables } from './captured.ts'
 import { changesOf } from './changes.ts'
+import type { Frame } from './framing.ts'
 import type { Heights } from './heights.ts'
 import type { Markers } from './markers.ts'
 import type { Parents } from './parents.ts'
 import { keepaliveOf } from './pgoutput.ts'
-import type { Frame, ReplicationConnection } from './replication.ts'
+import type { ReplicationConnection } from './replication.ts'
+import type { Reached } from './steps.ts'
 
 export type { CommittedTransaction, LogicalMessage }
 
@@ -49,19 +51,22 @@ export interface StreamOptions {
   readonly observer: StreamObserver | null
   /** Asked every ten seconds, between transactions: a publication that was dropped or changed falls silent. */
   look(): Promise<void>
+  readonly reached?: Reached | undefined
   readonly signal: AbortSignal
 }
 
 /** How much of all open transactions may lie in memory. */
 const MEMORY_BYTES = 16 << 20
 const BATCH_BYTES = 1 << 20
+/** What a change takes in memory beside its images. */
+const HELD_BYTES = 100
 const READ_MS = 200
 const PING_MS = 1_000
 const LOOK_MS = 10_000
 
 /** Ends when the signal says so. Rejects with the codes of replication.ts; MALFORMED_WAL; what `look` rejects with. */
 export async function* streamFeed(options: StreamOptions): Feed<Change<Tuple>> {
-  const { replication, tables, epoch, partitions, parents, heights, markers, observer, signal } = options
+  const { replication, tables, epoch, partitions, parents, heights, markers, observer, reached, signal } = options
   const transactions = assembler({ directory: options.directory, memoryBytes: MEMORY_BYTES })
   let pingedAt = performance.now()
   let lookedAt = -LOOK_MS
@@ -86,16 +91,21 @@ export async function* streamFeed(options: StreamOptions): Feed<Change<Tuple>> {
   const moved = (reference: string, at: Position): void => observer?.moved?.(reference, at)
 
   async function* committed(of: Transaction): Feed<Change<Tuple>> {
+    reached?.('assembled')
     const captured = await tables.of(of)
     if (position(epoch, of.commitLsn, 1) <= options.floor) observer?.committed([], of)
     else {
       for (const run of changesOf(of, { epoch, partitions, parents, captured, moved }, BATCH_BYTES)) {
         observer?.committed(run, of)
-        for (const change of run) if (heights.admit(change)) items.push(change)
-        if (run.length > 0) bytes += 200 * run.length
+        for (const change of run) {
+          if (!heights.admit(change)) continue
+          items.push(change)
+          bytes += HELD_BYTES + imageBytes(change)
+        }
         if (bytes >= BATCH_BYTES) yield take()
       }
     }
+    reached?.('changed')
     of.discard()
     markers.reached(of.endLsn, of.committedAt)
     for (const message of of.messages) observer?.message(message)
@@ -111,6 +121,7 @@ export async function* streamFeed(options: StreamOptions): Feed<Change<Tuple>> {
         if (signal.aborted) return
         throw error
       }
+      if (frames.length > 0) reached?.('received')
       for (const frame of frames) {
         const keepalive = keepaliveOf(frame)
         if (keepalive !== null) {

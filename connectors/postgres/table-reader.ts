@@ -34,8 +34,11 @@ export interface TableReaderOptions {
 
 /** Of one table of a request; what they return is durable. SOURCE_SCHEMA, GRANT_MISSING. */
 export interface TableReader {
-  /** Every row, or those that an earlier process left over. `rate` is rows a second, at most. */
-  whole(id: string, published: Published, workers: number, rate: number | null): Promise<void>
+  /**
+   * Every row, or those that were left over. `rate` is rows a second, at most. False when the table was paused before the
+   * last of them: they are left over.
+   */
+  whole(id: string, published: Published, workers: number, rate: number | null): Promise<boolean>
   some(id: string, published: Published, selections: readonly Selection[]): Promise<void>
   /** The rows of these that the source has no more, within windows: they leave as deletes. */
   sweep(id: string, published: Published, live: LiveRows): Promise<void>
@@ -76,10 +79,11 @@ export function tableReader(options: TableReaderOptions): TableReader {
     }
   }
 
-  async function whole(id: string, published: Published, workers: number, rate: number | null): Promise<void> {
+  async function whole(id: string, published: Published, workers: number, rate: number | null): Promise<boolean> {
     const name = tableName(published.table)
     const part = requests.part(id, name)
-    if (part !== null && requests.chunks(id, name).length === 0) return
+    if (part !== null && requests.chunks(id, name).length === 0) return true
+    if (requests.isPaused(name)) return false
     const clients = await Promise.all(Array.from({ length: workers }, sessions.open))
     try {
       let fresh = part === null
@@ -88,7 +92,8 @@ export function tableReader(options: TableReaderOptions): TableReader {
           const { chunks, expected } = await planTable(clients[0]!, published.table, options.chunkBytes)
           requests.plan(id, name, chunks, expected)
         }
-        if (await readChunks(id, published, clients, rate)) return
+        const verdict = await readChunks(id, published, clients, rate)
+        if (verdict !== 'changed') return verdict === 'done'
         fresh = true
         warn(`${name} was rewritten or altered while it was read: it is begun again`)
         published = (await publishedTables(clients[0]!, publication)).get(name) ?? published
@@ -103,24 +108,28 @@ export function tableReader(options: TableReaderOptions): TableReader {
     )
   }
 
-  /** False when the table is no longer what was planned. */
+  /** `changed`: the table is no longer what was planned. */
   async function readChunks(
     id: string,
     published: Published,
     clients: readonly pg.Client[],
     rate: number | null,
-  ): Promise<boolean> {
+  ): Promise<'done' | 'paused' | 'changed'> {
     const name = tableName(published.table)
     const left = [...requests.chunks(id, name)]
-    let changed = false
+    let verdict: 'done' | 'paused' | 'changed' = 'done'
     const work = async (client: pg.Client): Promise<void> => {
-      while (!changed) {
+      while (verdict !== 'changed' && left.length > 0) {
+        if (requests.isPaused(name)) {
+          if (verdict === 'done') verdict = 'paused'
+          return
+        }
         const chunk: Chunk | undefined = left.shift()
         if (chunk === undefined) return
         const begun = performance.now()
         const read = await readSelection(client, published, chunkSelection(chunk, published.filter), chunk.filenode)
         if (read === null) {
-          changed = true
+          verdict = 'changed'
           return
         }
         requests.chunkDone(id, name, chunk, read)
@@ -131,7 +140,7 @@ export function tableReader(options: TableReaderOptions): TableReader {
       }
     }
     await allOf(clients.map(work))
-    return !changed
+    return verdict
   }
 
   async function some(id: string, published: Published, selections: readonly Selection[]): Promise<void> {

@@ -6,7 +6,7 @@
 import { closeSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Form, Relation } from './pgoutput.ts'
-import type { Frame } from './replication.ts'
+import type { Frame } from './framing.ts'
 import { guarded } from './state.ts'
 
 /** A row's frame, with the relation that was in force when it came. */

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import type pg from 'pg'
-import type { Change, Table, Tuple } from '../../core/change.ts'
+import { imageBytes, type Change, type Table, type Tuple } from '../../core/change.ts'
 import type { Batch } from '../../core/feed.ts'
 import { position, type Lsn } from '../../core/position.ts'
 import { beginReading, type Seen } from './chunks.ts'
@@ -76,7 +76,7 @@ export function windows(options: WindowOptions): Windows {
     }
     for (const change of changes) {
       items.push(change)
-      if (change.op !== 'm') bytes += sizeOf(change.after) + sizeOf(change.before) + 100
+      bytes += 100 + imageBytes(change)
       if (bytes >= BATCH_BYTES) cut()
     }
     if (items.length > 0) cut()
@@ -163,8 +163,4 @@ export function windows(options: WindowOptions): Windows {
       rememberMost = Math.max(REMEMBERED, 2 * marks.remembered)
     },
   }
-}
-
-function sizeOf(row: Tuple | null): number {
-  return row === null ? 0 : row.end - row.start
 }

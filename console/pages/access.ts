@@ -3,7 +3,8 @@ import type { FastifyInstance } from 'fastify'
 import { REVIEW_AUDIT } from '../../api/roles.ts'
 import { csv } from '../csv.ts'
 import { mayOpen } from '../navigation.ts'
-import { pagination, text } from './incidents.ts'
+import { text } from '../fields.ts'
+import { pagination } from './incidents.ts'
 
 interface Entry {
   readonly id: number
@@ -24,7 +25,7 @@ interface Page {
   readonly totalPages: number
 }
 
-const FILTERS = ['who', 'what', 'subjectId'] as const
+const FILTERS = ['who', 'what', 'subjectId', 'from', 'until'] as const
 const SIZE = 50
 const EXPORT_PAGES = 50
 const EXPORT_SIZE = 1000
@@ -56,7 +57,7 @@ export function accessPage(app: FastifyInstance): void {
       exported: new URLSearchParams(asked).toString(),
       problem: answer.message,
       total: answer.body?.totalElements ?? null,
-      entries: (answer.body?.content ?? []).map(readable),
+      entries: answer.body?.content ?? [],
       pagination: pagination(asked, page, answer.body?.totalPages ?? 0),
     })
   })
@@ -71,7 +72,7 @@ export function accessPage(app: FastifyInstance): void {
       if (answer.body === null) {
         return reply.code(503).view('message.njk', { heading: 'The export failed', paragraphs: [answer.message] })
       }
-      found.push(...answer.body.content.map(readable))
+      found.push(...answer.body.content)
       if (page + 1 >= answer.body.totalPages) break
     }
     // the export's own records push earlier ones over the border of a page
@@ -94,14 +95,4 @@ function askedOf(query: unknown): Record<(typeof FILTERS)[number], string> {
     (typeof FILTERS)[number],
     string
   >
-}
-
-/** Reasons came percent-encoded, since a header holds no other letters. */
-function readable(entry: Entry): Entry {
-  if (entry.why === null) return entry
-  try {
-    return { ...entry, why: decodeURIComponent(entry.why) }
-  } catch {
-    return entry
-  }
 }

@@ -5,8 +5,12 @@ import { accessPage } from './access.ts'
 import { analysePage, type AnalyseOptions } from './analyse.ts'
 import { contractsPages } from './contracts.ts'
 import { failuresPages } from './failures.ts'
+import { incidentAnswerPages } from './incident-answers.ts'
 import { incidentChangePages } from './incident-changes.ts'
+import { incidentPeoplePages } from './incident-people.ts'
+import { incidentTypePages } from './incident-type.ts'
 import { incidentPage } from './incident.ts'
+import { text } from '../fields.ts'
 import { incidentsPage } from './incidents.ts'
 import { pipelinePage } from './pipeline-page.ts'
 import { reconciliationPages } from './reconciliation.ts'
@@ -24,8 +28,11 @@ export function consolePages(
     reconciliationPages(operations),
     contractsPages(operations),
     incidentsPage,
-    incidentPage,
+    incidentPage(operations),
     incidentChangePages,
+    incidentPeoplePages,
+    incidentAnswerPages,
+    incidentTypePages,
     rolloutPage,
     analysePage(analyse),
     accessPage,

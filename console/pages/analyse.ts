@@ -8,7 +8,7 @@ import { csv } from '../csv.ts'
 import { mayOpen } from '../navigation.ts'
 import { queries, QUERY_LIMITS, type Queries } from '../query.ts'
 import type { QueryAnswer } from '../query-child.ts'
-import { text } from './incidents.ts'
+import { text } from '../fields.ts'
 
 export interface Question {
   readonly title: string

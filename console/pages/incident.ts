@@ -8,76 +8,78 @@ import { apiPath, missing, readDetails, whichOf } from '../incident-reading.ts'
 import { incidentView } from '../incident-view.ts'
 import { masking, pathWords, textAt } from '../masking.ts'
 import { mayOpen } from '../navigation.ts'
-import { timeline } from '../timeline.ts'
-import { permissions } from './incident-changes.ts'
-import { text } from './incidents.ts'
+import type { Operations } from '../operations.ts'
+import { timeline, withPlaces } from '../timeline.ts'
+import { permissions } from '../permissions.ts'
+import { reasonProblem } from '../reason.ts'
+import { text } from '../fields.ts'
 
 type History = z.infer<typeof IncidentHistory>
 type Lineage = z.infer<typeof IncidentLineage>
 
-export function incidentPage(app: FastifyInstance): void {
-  app.get('/incidents/:which', async (request, reply) => {
-    const path = apiPath(request)
-    if (path === null) return reply.callNotFound()
-    if (!(await mayOpen(request, reply, [VIEW_REPORTS]))) return reply
-    const written = text((request.query as Record<string, unknown>)['written'])
-    const details = await readDetails(request, written === '' ? undefined : { modifiedAt: written })
-    if (details.body === null) return missing(reply, details, written !== '')
-    const [history, lineage] = await Promise.all([
-      request.api<History>(`${path}/history`),
-      request.api<Lineage>(`${path}/lineage`),
-    ])
-    const hidden = masking(request.session!.roles)
-    return reply.view('incident.njk', {
-      which: details.body.reportReference,
-      details: details.body,
-      incident: incidentView(details.body, hidden),
-      masked: hidden.masked,
-      may: await permissions(request, details.body),
-      asOf: details.asOf,
-      lsn: details.lsn,
-      stale: written !== '' && details.body.modifiedAt < written,
-      history: history.body,
-      historyProblem: history.message ?? lineage.message,
-      elsewhere: lineage.body?.elsewhere ?? null,
-      timeline: timeline(history.body?.amendments ?? [], lineage.body?.rows ?? [], {
+export function incidentPage({ places }: Pick<Operations, 'places'>) {
+  return (app: FastifyInstance): void => {
+    app.get('/incidents/:which', async (request, reply) => {
+      const path = apiPath(request)
+      if (path === null) return reply.callNotFound()
+      if (!(await mayOpen(request, reply, [VIEW_REPORTS]))) return reply
+      const written = text((request.query as Record<string, unknown>)['written'])
+      const details = await readDetails(request, written === '' ? undefined : { modifiedAt: written })
+      if (details.body === null) return missing(reply, details, written !== '')
+      const [history, lineage] = await Promise.all([
+        request.api<History>(`${path}/history`),
+        request.api<Lineage>(`${path}/lineage`),
+      ])
+      const hidden = masking(request.session!.roles)
+      const query = request.query as Record<string, unknown>
+      const told = timeline(history.body?.amendments ?? [], lineage.body?.rows ?? [], {
         masking: hidden,
-        page: Number.parseInt(text((request.query as Record<string, unknown>)['changes']), 10) || 1,
-      }),
+        page: Number.parseInt(text(query['changes']), 10) || 1,
+      })
+      const files = query['files'] === undefined ? null : await withPlaces(told, places).catch(() => null)
+      return reply.view('incident.njk', {
+        which: details.body.reportReference,
+        details: details.body,
+        incident: incidentView(details.body, hidden),
+        masked: hidden.masked,
+        may: await permissions(request, details.body),
+        asOf: details.asOf,
+        lsn: details.lsn,
+        stale: written !== '' && details.body.modifiedAt < written,
+        history: history.body,
+        historyProblem: history.message ?? lineage.message,
+        elsewhere: lineage.body?.elsewhere ?? null,
+        timeline: files ?? told,
+        files: query['files'] === undefined ? 'unasked' : files === null ? 'unread' : 'shown',
+      })
     })
-  })
 
-  app.get('/incidents/:which/reveal', async (request, reply) => {
-    if (apiPath(request) === null) return reply.callNotFound()
-    if (!(await mayOpen(request, reply, [VIEW_REPORTS]))) return reply
-    const path = text((request.query as Record<string, unknown>)['field'])
-    return reply.view('reveal.njk', { which: whichOf(request), path, field: pathWords(path) })
-  })
+    app.get('/incidents/:which/reveal', async (request, reply) => {
+      if (apiPath(request) === null) return reply.callNotFound()
+      if (!(await mayOpen(request, reply, [VIEW_REPORTS]))) return reply
+      const path = text((request.query as Record<string, unknown>)['field'])
+      return reply.view('reveal.njk', { which: whichOf(request), path, field: pathWords(path) })
+    })
 
-  app.post('/incidents/:which/reveal', async (request, reply) => {
-    const api = apiPath(request)
-    if (api === null) return reply.callNotFound()
-    if (!(await mayOpen(request, reply, [VIEW_REPORTS]))) return reply
-    const form = request.body as Record<string, unknown>
-    const [path, reason] = [text(form['field']), text(form['reason'])]
-    const said = { which: whichOf(request), path, field: pathWords(path), reason }
-    const why = `Reveals ${path}: ${reason}`
-    const problem = reasonProblem(reason, why)
-    if (problem !== null) return reply.code(400).view('reveal.njk', { ...said, problem })
-    // with its reason, so that the API records it before it answers: what cannot be recorded is not shown
-    const answer = path.startsWith('amendments.')
-      ? await request.api<unknown>(`${api}/history`, { reason: why })
-      : await request.api<unknown>(`${api}/with-details?includeHistory=true`, { reason: why })
-    if (answer.body === null) return missing(reply, answer, false)
-    const value = textAt(answer.body, path)
-    if (value === null)
-      return reply.code(404).view('reveal.njk', { ...said, problem: 'There is no such field any more.' })
-    return reply.view('reveal.njk', { ...said, value })
-  })
-}
-
-/** What the API takes as X-Reason: the client writes it percent-encoded. */
-function reasonProblem(reason: string, why: string): string | null {
-  if (reason.length < 5) return 'Say why you need to see it, in at least 5 characters.'
-  return encodeURIComponent(why.toWellFormed()).length > 500 ? 'Say it shorter.' : null
+    app.post('/incidents/:which/reveal', async (request, reply) => {
+      const api = apiPath(request)
+      if (api === null) return reply.callNotFound()
+      if (!(await mayOpen(request, reply, [VIEW_REPORTS]))) return reply
+      const form = request.body as Record<string, unknown>
+      const [path, reason] = [text(form['field']), text(form['reason'])]
+      const said = { which: whichOf(request), path, field: pathWords(path), reason }
+      const why = `Reveals ${path}: ${reason}`
+      const problem = reasonProblem(reason, why)
+      if (problem !== null) return reply.code(400).view('reveal.njk', { ...said, problem })
+      // with its reason, so that the API records it before it answers: what cannot be recorded is not shown
+      const answer = path.startsWith('amendments.')
+        ? await request.api<unknown>(`${api}/history`, { reason: why })
+        : await request.api<unknown>(`${api}/with-details?includeHistory=true`, { reason: why })
+      if (answer.body === null) return missing(reply, answer, false)
+      const value = textAt(answer.body, path)
+      if (value === null)
+        return reply.code(404).view('reveal.njk', { ...said, problem: 'There is no such field any more.' })
+      return reply.view('reveal.njk', { ...said, value })
+    })
+  }
 }

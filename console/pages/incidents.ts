@@ -6,6 +6,7 @@ import type { ReportPage } from '../../api/shapes.ts'
 import { STATUSES, TYPES } from '../../transforms/codes.ts'
 import { originOf } from '../incident-view.ts'
 import { masking } from '../masking.ts'
+import { text } from '../fields.ts'
 import { mayOpen } from '../navigation.ts'
 
 /** As the form names them, and as the API does. */
@@ -54,12 +55,6 @@ export function incidentsPage(app: FastifyInstance): void {
       pagination: pagination(asked, page, answer.body?.totalPages ?? 0),
     })
   })
-}
-
-/** Of a query or a form: the last value where a name stands more than once. */
-export function text(value: unknown): string {
-  const last: unknown = [value].flat().at(-1)
-  return typeof last === 'string' ? last.trim() : ''
 }
 
 /** GOV.UK's pagination, with the filters kept. */

@@ -5,7 +5,8 @@ import type { NomisStatus } from '../../api/nomis-status.ts'
 import { ALL, CUT_OFF_MONTHS } from '../../api/rules.ts'
 import { TYPES } from '../../transforms/codes.ts'
 import { mayOpen } from '../navigation.ts'
-import { text } from './incidents.ts'
+import { text } from '../fields.ts'
+import { reasonProblem } from '../reason.ts'
 
 interface Decided {
   readonly prison: string
@@ -45,10 +46,8 @@ export function rolloutPage(app: FastifyInstance): void {
       cutOffMonths: text(form['cutOffMonths']),
       reason: text(form['reason']),
     }
-    if (given.reason.length < 5) return show(request, reply, { given, problem: 'Say why, in at least 5 characters.' })
-    if (encodeURIComponent(given.reason.toWellFormed()).length > 500) {
-      return show(request, reply, { given, problem: 'Say why in fewer words.' })
-    }
+    const unreasoned = reasonProblem(given.reason)
+    if (unreasoned !== null) return show(request, reply, { given, problem: unreasoned })
     const answer = await request.api(`/rollout/${encodeURIComponent(given.prison)}/${encodeURIComponent(given.type)}`, {
       method: 'PUT',
       body: { dpsFrom: given.dpsFrom, cutOffMonths: Number(given.cutOffMonths) },

@@ -1,4 +1,4 @@
--- The codes of the incident reporting service (domain 1.4 and 3): the service copies them here for reporting.
+-- The codes of the incident reporting service (rule dps.constants): the service copies them here for reporting.
 
 INSERT INTO public.constant_type_family (code, sequence, description) VALUES
   ('ABSCOND', 0, 'Abscond'),

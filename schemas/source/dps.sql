@@ -1,4 +1,4 @@
--- The incident reporting service's own tables, in the schema public: 20 tables, 129 columns (domain 1).
+-- The incident reporting service's own tables, in the schema public: 20 tables, 129 columns (rule dps.tables).
 -- Times are London wall time without zone. Codes are text; the constant tables are copies for reporting, never the
 -- target of a foreign key.
 -- One column a line: connectors/postgres/source-schema.ts reads from this file what a database must have.

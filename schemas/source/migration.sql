@@ -4,7 +4,7 @@
 
 CREATE SCHEMA migration;
 
--- NOMIS incident and report, one to one (domain 5.4). The label is the run that brought it.
+-- NOMIS incident and report, one to one (rule service.mapping). The label is the run that brought it.
 CREATE TABLE migration.incident_mapping (
   incident_id varchar(64) NOT NULL,
   nomis_incident_id bigint NOT NULL,
@@ -17,7 +17,7 @@ CREATE TABLE migration.incident_mapping (
 
 CREATE INDEX incident_mapping_label ON migration.incident_mapping (label, nomis_incident_id);
 
--- One row for each run of the migrator (domain 5.5).
+-- One row for each run of the migrator (rule service.runs).
 CREATE TABLE migration.migration_history (
   migration_id varchar(40) NOT NULL,
   when_started timestamptz NOT NULL DEFAULT now(),

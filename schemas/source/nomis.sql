@@ -1,4 +1,4 @@
--- The legacy NOMIS incident tables (domain 2.1), in the schema nomis. Each column keeps its name and order; the audit
+-- The legacy NOMIS incident tables (rule nomis.tables), in the schema nomis. Each column keeps its name and order; the audit
 -- columns follow, then what the migration's payload brings for that row (names, texts and usernames that in NOMIS lie
 -- in tables outside this schema), so that each row is understood by itself. Foreign keys to such tables are left out.
 -- NUMBER up to 9 digits is integer, else bigint; DATE is timestamp(0), TIMESTAMP(9) is timestamp(6).
@@ -338,7 +338,7 @@ CREATE INDEX questionnaire_answers_next ON nomis.questionnaire_answers (next_que
 CREATE INDEX incident_questionnaire_hty_case ON nomis.incident_questionnaire_hty (incident_case_id);
 CREATE INDEX incident_case_parties_offender ON nomis.incident_case_parties (offender_no);
 
--- The statuses that NOMIS ships with (domain 3.2).
+-- The statuses that NOMIS ships with (rule nomis.statuses).
 INSERT INTO nomis.incident_statuses (code, description, list_seq, create_datetime, create_user_id) VALUES
   ('AWAN', 'Awaiting Analysis', 1, '2005-01-01 00:00:00', 'SYSTEM'),
   ('INAN', 'In Analysis', 2, '2005-01-01 00:00:00', 'SYSTEM'),

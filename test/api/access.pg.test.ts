@@ -232,14 +232,19 @@ describe('tokens of an identity provider', () => {
       username: 'USER1',
       clientId: 'cattool',
       roles: new Set(['ROLE_A']),
+      scopes: new Set(),
       caseloads: null,
     })
     expect(await verify(await signed({ client_id: 'cattool', caseloads: [] }))).toEqual({
       username: 'cattool',
       clientId: 'cattool',
       roles: new Set(),
+      scopes: new Set(),
       caseloads: new Set(),
     })
+    for (const scope of [['read', 'write'], 'read write']) {
+      expect((await verify(await signed({ ...claims, scope })))!.scopes).toEqual(new Set(['read', 'write']))
+    }
   })
 
   test.for<[what: string, token: () => Promise<string>]>([
@@ -249,6 +254,7 @@ describe('tokens of an identity provider', () => {
     ['with a key that is not known', () => signed(claims, { kid: 'two' })],
     ['without a client', () => signed({ authorities: ['ROLE_A'] })],
     ['whose caseloads are not a list', () => signed({ ...claims, caseloads: 'MDI' })],
+    ['whose scope is neither list nor text', () => signed({ ...claims, scope: { write: true } })],
     [
       'that never expires',
       () =>

@@ -87,13 +87,40 @@ test('what a caller may not see is recorded too; what was never asked for in a f
   expect(await written()).toHaveLength(before + 1)
 })
 
-test('a reason that is too long is refused', async () => {
-  const headers = { ...(await api.as()), 'x-reason': 'x'.repeat(501) }
-  const answer = await api.app.inject({ url: '/incident-reports', headers })
-  expect([answer.statusCode, answer.json().developerMessage]).toEqual([
-    400,
-    'X-Reason must have at most 500 characters',
-  ])
+const TOO_LONG = 'X-Reason must have at most 500 characters'
+const NO_TEXT = 'X-Reason must be text in one line, its % and what is not Latin percent-encoded as UTF-8'
+
+test.for<[what: string, reason: string, message: string]>([
+  ['that is too long', 'x'.repeat(501), TOO_LONG],
+  ['that is too long once decoded', encodeURIComponent('ł'.repeat(501)), TOO_LONG],
+  ['that is far too long', '%41'.repeat(2_500), TOO_LONG],
+  ['with half an escape', '100% sure', NO_TEXT],
+  ['of no UTF-8', '%ED%A0%80', NO_TEXT],
+  ['with a NUL', 'x%00', NO_TEXT],
+  ['of two lines', 'asked%0Aby the governor', NO_TEXT],
+  ['that turns the text around it', '%E2%80%AEdenied', NO_TEXT],
+])('a reason %s is refused, and nothing is kept', async ([, reason, message]) => {
+  const before = (await written()).length
+  const answer = await api.app.inject({
+    url: '/incident-reports',
+    headers: { ...(await api.as()), 'x-reason': reason },
+  })
+  expect([answer.statusCode, answer.json().developerMessage]).toEqual([400, message])
+  expect(await written()).toHaveLength(before)
+})
+
+test.for<[reason: string, kept: string | null]>([
+  ['Asked by the governor', 'Asked by the governor'],
+  [encodeURIComponent('Прошение Łukasza – 100% sure 🚨'), 'Прошение Łukasza – 100% sure 🚨'],
+  [encodeURIComponent('ł'.repeat(500)), 'ł'.repeat(500)],
+  ['', null],
+])('a reason is kept as it was meant: %s', async ([reason, kept]) => {
+  const asked = { url: '/incident-reports?size=1', headers: { ...(await api.as()), 'x-reason': reason } }
+  expect((await api.app.inject(asked)).statusCode).toBe(200)
+  expect((await written()).at(0)!['why']).toBe(kept)
+  // a refusal before any header is looked at keeps it too
+  await api.app.inject({ ...asked, headers: { ...asked.headers, ...(await api.as({ roles: [] })) } })
+  expect((await written()).at(0)!['why']).toBe(kept)
 })
 
 test('records are never changed or removed', async () => {

@@ -73,7 +73,7 @@ beforeAll(async () => {
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(() => (answer) => JSON.stringify(answer))
   app.addHook('onRequest', async (request) => {
-    request.caller = { username: 'READER_GEN', clientId: 'test', roles: new Set(), caseloads }
+    request.caller = { username: 'READER_GEN', clientId: 'test', roles: new Set(), scopes: new Set(), caseloads }
   })
   answerErrors(app)
   historyRoutes(app, database)

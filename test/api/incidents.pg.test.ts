@@ -68,7 +68,7 @@ const page = async (query: string) => ReportPage.parse((await get(`/incident-rep
 const references = async (query: string) => (await page(query)).content.map((report) => report.reportReference)
 const reference = (row: EntityRow) => String(row.value['reference'])
 
-describe('a report with details has the shape that CatTool reads (domain 6.3)', () => {
+describe('a report with details has the shape that CatTool reads (rule service.reads)', () => {
   test('of DPS', async () => {
     const { status, body } = await get(`/incident-reports/${DPS_INCIDENT.report.id}/with-details`)
     expect(status).toBe(200)
@@ -139,6 +139,7 @@ describe('a report with details has the shape that CatTool reads (domain 6.3)', 
           ],
           additionalInformation: null,
         },
+        // The same code once more (rule dps.duplicate-questions).
         {
           code: '44001',
           question: 'AGAIN',
@@ -316,7 +317,7 @@ describe('a report with details has the shape that CatTool reads (domain 6.3)', 
     expect(basic).not.toHaveProperty('questions')
   })
 
-  test('a NOMIS report whose incident DPS took over is not there (design 7)', async () => {
+  test('a NOMIS report whose incident DPS took over is not there', async () => {
     expect((await get(`/incident-reports/${hidden.id}`)).status).toBe(404)
     expect((await get('/incident-reports/reference/99')).body).toMatchObject({ id: migrated.id })
     expect(await references('involvingPrisonerNumber=H1111AA')).toEqual([])
@@ -504,7 +505,7 @@ test('a report that is not there is told as the present service tells it', async
   expect((await get('/nowhere')).body).toMatchObject({ status: 404, moreInfo: null })
 })
 
-test('every incident of a model with a stopped table says so (design 9)', async () => {
+test('every incident of a model with a stopped table says so', async () => {
   const incomplete = async () =>
     (await page('')).content.filter((report) => report.incomplete).map((report) => report.reportReference)
   const before = await incomplete()

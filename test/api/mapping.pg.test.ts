@@ -36,7 +36,7 @@ test('a mapping is found from both sides, and is gone when it is deleted', async
   expect((await writes.call('GET', '/mapping/incidents/nomis-incident-id/7')).body).toMatchObject({ status: 404 })
 })
 
-test('neither side is mapped twice; the answer tells what is there', async () => {
+test('neither side is mapped twice; the answer tells what is there (rule service.mapping)', async () => {
   await map(7, ID)
   for (const answer of [await map(7, OTHER), await map(8, ID), await map(7, ID)]) {
     expect(answer).toMatchObject({
@@ -82,7 +82,7 @@ test.for<[what: string, body: object]>([
   expect(answer.text).not.toContain('SECRET')
 })
 
-test('two migrators at once are one run, which ends once', async () => {
+test('two migrators at once are one run, which ends once (rule service.runs)', async () => {
   const begin = () => writes.call('POST', '/migrate/history/active/INCIDENTS', { estimatedRecordCount: 3 })
   const [first, second] = await Promise.all([begin(), begin()])
   expect(second!.body.migrationId).toBe(first!.body.migrationId)

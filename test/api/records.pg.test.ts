@@ -10,10 +10,7 @@ beforeAll(async () => {
 })
 afterAll(() => writes.close())
 beforeEach(async () => {
-  writes.today = '2026-06-01'
-  await writes.database.query(
-    `TRUNCATE nomis.incident_cases, public.report, migration.incident_mapping, migration.rollout, migration.edit CASCADE`,
-  )
+  await writes.reset()
   await writes.call('PUT', '/rollout/*ALL*/*ALL*', { dpsFrom: '2026-01-01' })
 })
 
@@ -185,7 +182,7 @@ describe('the life of a report', () => {
   })
 })
 
-describe('what belongs to a report', () => {
+describe('what belongs to a report (rule service.writes)', () => {
   test('a question that is there keeps its place; its responses are replaced; others go by their codes', async () => {
     const { id } = await made()
     const path = `/incident-reports/${id}/questions`

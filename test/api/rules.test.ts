@@ -5,6 +5,8 @@ import {
   dripFeedVerdict,
   editVerdict,
   isCutOff,
+  isEditable,
+  isOpenInNomis,
   refusedTransition,
   reportedIn,
   rolloutOf,
@@ -88,7 +90,12 @@ describe('the drip-feed', () => {
   })
 })
 
-/** The whole of domain 4.4: from, action, to, for each kind of user. */
+test('NOMIS works on six of its eight statuses (rule nomis.statuses)', () => {
+  const statuses = ['AWAN', 'INAN', 'INREQ', 'INAME', 'PIU', 'IUP', 'CLOSE', 'DUP']
+  expect(statuses.filter((status) => !isOpenInNomis(status))).toEqual(['CLOSE', 'DUP'])
+})
+
+/** The whole flow (rule status.flow): from, action, to, for each kind of user. */
 const FLOW = {
   REPORTING_OFFICER: `
     DRAFT REQUEST_REVIEW AWAITING_REVIEW; DRAFT REQUEST_DUPLICATE AWAITING_REVIEW; DRAFT REQUEST_NOT_REPORTABLE AWAITING_REVIEW
@@ -130,4 +137,8 @@ test.for([
   )
   const wanted = flow.split(/[;\n]/).map((each) => each.trim()).filter((each) => each !== '') // prettier-ignore
   expect(allowed.toSorted()).toEqual(wanted.toSorted())
+})
+
+test('what is closed, set aside or no report at all is not edited (rule status.standing)', () => {
+  expect(STATUSES.filter((status) => !isEditable(status))).toEqual(['ON_HOLD', 'CLOSED', 'DUPLICATE', 'NOT_REPORTABLE'])
 })

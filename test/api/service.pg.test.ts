@@ -173,6 +173,7 @@ describe('the port', () => {
       username: 'SOMEONE',
       clientId: 'incidents-demo',
       roles: new Set(['ROLE_A']),
+      scopes: new Set(['read', 'write']),
       caseloads: new Set(['MDI']),
     })
     await serving.close()

@@ -10,10 +10,7 @@ beforeAll(async () => {
 })
 afterAll(() => writes.close())
 beforeEach(async () => {
-  writes.today = '2026-06-01'
-  await writes.database.query(
-    `TRUNCATE nomis.incident_cases, nomis.questionnaires, public.report, migration.incident_mapping, migration.rollout CASCADE`,
-  )
+  await writes.reset()
 })
 
 const ID = nomisReportId(247_314)
@@ -51,14 +48,14 @@ async function rollout(dpsFrom: string, { prison = 'MDI', type = 'ASSAULT_5', cu
 }
 
 describe('an incident that is new', () => {
-  test('is made with everything that belongs to it and its mapping, in one transaction', async () => {
+  test('is made with everything that belongs to it and its mapping, in one transaction (rule nomis.payload)', async () => {
     await made()
     const rows = await held()
     expect(Object.values(rows).map((each) => each.length)).toEqual([1, 2, 1, 1, 1, 1, 1, 1])
     expect(rows['incident_cases']![0]).toMatchObject({
       row: {
         incident_case_id: 247_314,
-        // to the second, never rounded into another day (domain 2.1)
+        // to the second, never rounded into another day (rule nomis.moments)
         incident_date: '2020-03-03T00:00:00',
         incident_time: '2020-03-03T23:59:59',
         staff_username: 'TEST_USER002',
@@ -84,7 +81,15 @@ describe('an incident that is new', () => {
     ])
   })
 
-  test('a second time is there already, and is told its id (domain 2.4)', async () => {
+  test('has room for the longest question set (rule dps.question-sets)', async () => {
+    const [question] = nomisReport().questions
+    const questions = Array.from({ length: 111 }, (_, i) => ({ ...question!, answers: [], sequence: i }))
+    const incidentReport = { ...nomisReport(), questions }
+    expect((await writes.call('POST', '/sync/upsert', { id: null, incidentReport })).status).toBe(201)
+    expect((await held())['incident_case_questions']).toHaveLength(111)
+  })
+
+  test('a second time is there already, and is told its id (rule nomis.sync)', async () => {
     await made()
     const before = await held()
     expect(await upsert(nomisReport({ title: 'Another' }))).toMatchObject({

@@ -13,7 +13,7 @@ let database: TestDatabase
 let store: pg.Pool
 let source: pg.Pool
 let api: TestApi
-let routes: { method: 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE'; path: string; roles: string[] }[]
+let routes: { method: 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE'; path: string; roles: string[]; writes: boolean }[]
 
 beforeAll(async () => {
   database = await testDatabase()
@@ -41,6 +41,7 @@ async function paths(of: TestApi): Promise<typeof routes> {
       method: method.toUpperCase() as 'GET',
       path,
       roles: [...description.matchAll(/[A-Z_]{8,}/g)].map(([role]) => `ROLE_${role}`),
+      writes: description.includes('and scope write.'),
     })),
   )
 }
@@ -68,6 +69,26 @@ test('without a token a route answers 401, with every role but its own 403, in t
     const wrong = await api.app.inject({ method, url: url(path), headers, payload: '{}' })
     expect([wrong.statusCode, wrong.json()], what).toMatchObject([403, { status: 403, moreInfo: null }])
   }
+})
+
+test('without the scope to write a route answers 403 whatever the roles, and one that only asks answers', async () => {
+  const headers = {
+    ...(await api.as({ roles: Object.values(ROLES), scope: ['read'] })),
+    'content-type': 'application/json',
+  }
+  const posted = [...routes, { method: 'POST', path: '/analyses', writes: false } as const].filter(
+    ({ method }) => method !== 'GET',
+  )
+  const answered: string[] = []
+  for (const { method, path, writes } of posted) {
+    const { statusCode } = await api.app.inject({ method, url: url(path), headers, payload: '{}' })
+    expect(statusCode === 403, `${method} ${path}`).toBe(writes)
+    if (statusCode !== 403) answered.push(`${method} ${path}`)
+  }
+  expect(answered).toEqual(['POST /mapping/incidents/nomis-incident-id', 'POST /analyses'])
+  const count =
+    'SELECT (SELECT count(*) FROM migration.rollout) + (SELECT count(*) FROM migration.migration_history) AS n'
+  expect(await database.query(count)).toEqual([{ n: '0' }])
 })
 
 test('with its role an incident of NOMIS is brought over, and what is recorded of it names no person in it', async () => {

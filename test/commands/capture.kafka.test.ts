@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import kafkajs from 'kafkajs'
 import pg from 'pg'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { parseConfig } from '../../config.ts'
@@ -6,7 +7,7 @@ import { initSource } from '../../connectors/postgres/source-schema.ts'
 import { EXIT } from '../../core/error.ts'
 import { parseLsn } from '../../core/position.ts'
 import { logger, metrics } from '../../observability.ts'
-import { kafkaRuntime } from '../../pipeline.ts'
+import { kafkaRuntime } from '../../runtime.ts'
 import { compare, type Comparison } from '../../proof/compare.ts'
 import { untilPassed } from '../../proof/progress.ts'
 import { sourceTruth } from '../../proof/source.ts'
@@ -120,5 +121,42 @@ describeKafka('capture on Kafka', { timeout: 180_000 }, () => {
     start('second')
     await load
     expect(differing(await rawTopic())).toEqual([])
+  })
+
+  test('a raw topic that was recreated or widened stops it; adopted, it goes on, and nothing differs', async () => {
+    const admin = new kafkajs.Kafka({ brokers: [...needKafka().brokers], logLevel: 0 }).admin()
+    await admin.connect()
+    const topic = `${database.name}.raw`
+    async function follows(seed: number): Promise<void> {
+      const command = start('state')
+      await live(seed, 50)
+      expect(differing(await rawTopic())).toEqual([])
+      command.signal('SIGTERM')
+      expect((await command.ended).code).toBe(EXIT.done)
+    }
+    async function adopted(says: RegExp, epoch: number): Promise<void> {
+      const own = { ...environment, STATE_DIR: join(directory.path, 'state') }
+      const refused = await runCommand(['capture'], own)
+      expect(refused.stderr).toMatch(says)
+      expect(refused.stderr).toContain('`incidents source adopt`')
+      expect(refused.code).toBe(EXIT.doubt)
+      expect(JSON.parse((await runCommand(['source', 'adopt', '--json'], own)).stdout)).toEqual({ epoch })
+    }
+    try {
+      await follows(2)
+      await admin.deleteTopics({ topics: [topic] })
+      await expect.poll(async () => (await admin.listTopics()).includes(topic)).toBe(false)
+      await adopted(/^IDENTITY: .*it was shortened or recreated/m, 2)
+      await follows(3)
+      await admin.createPartitions({ topicPartitions: [{ topic, count: 8 }] })
+      const six = await runCommand(['capture'], environment)
+      expect(six.stderr).toMatch(/^TOPIC: .*has 8 partitions, not 6.*\n.*KAFKA_PARTITIONS=8/m)
+      expect(six.code).toBe(EXIT.target)
+      environment['KAFKA_PARTITIONS'] = '8'
+      await adopted(/^IDENTITY: the raw topic has 8 partitions, and had 6/m, 3)
+      await follows(4)
+    } finally {
+      await admin.disconnect()
+    }
   })
 })

@@ -5,19 +5,12 @@ import { parseConfig } from '../../config.ts'
 import { initSource } from '../../connectors/postgres/source-schema.ts'
 import { EXIT } from '../../core/error.ts'
 import { logger, metrics } from '../../observability.ts'
-import {
-  analyticsDirectory,
-  capture,
-  deliver,
-  dprDirectory,
-  embeddedRuntime,
-  governed,
-  SINKS,
-  type Runtime,
-} from '../../pipeline.ts'
+import { capture, deliver, governed } from '../../pipeline.ts'
+import { SINKS } from '../../sinks/names.ts'
+import { embeddedRuntime, type Runtime } from '../../runtime.ts'
+import { provable } from '../../commands/proving.ts'
 import { prove } from '../../proof/proof.ts'
 import { NOMIS_CODES } from '../../transforms/codes.ts'
-import { topics } from '../../transport/topics.ts'
 import { seedReports } from '../../workload/load.ts'
 import { freePort } from '../../workload/postgres.ts'
 import { environmentOf } from '../support/agreement.ts'
@@ -25,7 +18,7 @@ import { temporaryDirectory } from '../support/capture.ts'
 import { untilRead } from '../support/events.ts'
 import { testDatabase, type TestDatabase } from '../support/postgres.ts'
 
-/** NOMIS's test data has this role; no DPS role stands for it (domain 3.3). */
+/** NOMIS's test data has this role; no DPS role stands for it (rule codes.prisoner-roles). */
 const UNKNOWN = 'DRONE'
 const CANARY = 'CanarySurname'
 
@@ -118,18 +111,7 @@ async function parties(): Promise<{ stored: number; source: number }> {
 
 /** No row differs in any place, and none is missing as refused. */
 async function expectEqualPlaces(): Promise<void> {
-  const proof = await prove({
-    databaseUrl: database.url,
-    publication: database.name,
-    namespace: config.NAMESPACE,
-    pseudonymKey: config.PSEUDONYM_KEY!,
-    registry: runtime.registry,
-    raw: runtime.raw,
-    unified: await runtime.transport.topic(topics(config.NAMESPACE).unified),
-    dprDirectory: dprDirectory(config),
-    operationalUrl: database.url,
-    analyticsDirectory: analyticsDirectory(config),
-  })
+  const proof = await prove(await provable(runtime))
   expect(proof.places.filter(({ differing }) => differing > 0)).toEqual([])
   expect(proof.incomplete).toBe(0)
 }

@@ -37,8 +37,6 @@ test.skipIf(s3 === null)(
     let command = startCommand(['run'], environment)
     try {
       await command.says(/the API listens/)
-      // a first snapshot that is broken off may load a row that is inserted once more (docs/guarantees.md)
-      await expect.poll(() => isSnapshotWhole(environment), { timeout: 60_000 }).toBe(true)
       await runTransactions(pool, { seed: 2, transactions: 150 })
       command.signal('SIGKILL')
       await command.ended
@@ -61,8 +59,3 @@ test.skipIf(s3 === null)(
     }
   },
 )
-
-async function isSnapshotWhole(environment: Readonly<Record<string, string>>): Promise<boolean> {
-  const { stdout } = await runCommand(['status', '--json'], environment)
-  return (JSON.parse(stdout) as { snapshotDone: boolean }).snapshotDone
-}

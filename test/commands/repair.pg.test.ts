@@ -1,9 +1,12 @@
+import { readdirSync, rmSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import pg from 'pg'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { initSource } from '../../connectors/postgres/source-schema.ts'
 import { EXIT } from '../../core/error.ts'
+import { ENTITIES } from '../../core/incident.ts'
+import { ENTITY_DEFINITIONS } from '../../schemas/entity.ts'
 import { rowId } from '../../transforms/identity.ts'
 import { runTransactions, seedReports } from '../../workload/load.ts'
 import { freePort } from '../../workload/postgres.ts'
@@ -220,6 +223,7 @@ describe('a slot that is gone', () => {
       expect(await printed(EXIT.done, 'source', 'adopt')).toEqual({ epoch: 2 })
       const second = start()
       await live(4, 20)
+      expect(await differing(EXIT.done)).toEqual([])
       await expectEqual(second)
       const held = `prisons.incidents_prisoner_involvement WHERE id = '${rowId('public.prisoner_involvement', String(gone!.id))}'`
       expect(await count(held)).toBe(0)
@@ -258,6 +262,54 @@ describe('a slot that is gone', () => {
         'The source is adopted as epoch 2: start capture, and it reads everything.\n',
       )
       await expectEqual(start())
+    },
+  )
+})
+
+/** Every table of the operational store, as it is now, into a schema beside it. */
+async function backUp(): Promise<readonly string[]> {
+  const rows = await database.query<{ name: string }>(
+    `SELECT c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE n.nspname = 'prisons' AND c.relkind = 'r' AND c.relname NOT LIKE '%audit%'`,
+  )
+  await database.query('CREATE SCHEMA backup')
+  for (const { name } of rows) await database.query(`CREATE TABLE backup.${name} AS TABLE prisons.${name}`)
+  return rows.map(({ name }) => name)
+}
+
+describe('a sink that is not what it was', () => {
+  test(
+    'restored from a backup reads on from the backup’s own place; emptied, or without a file, it is filled by a repair',
+    { timeout: 240_000 },
+    async () => {
+      const first = start()
+      await live(2, 40)
+      await first.says(/the API listens/)
+      expect(await differing(EXIT.done)).toEqual([])
+      const tables = await backUp()
+      await live(3, 40)
+      expect(await differing(EXIT.done)).toEqual([])
+      await stop(first)
+
+      const whole = tables.map((name) => `TRUNCATE prisons.${name}; INSERT INTO prisons.${name} TABLE backup.${name}`)
+      await database.query(`BEGIN; ${whole.join('; ')}; COMMIT`)
+      const second = start()
+      await second.says(/the API listens/)
+      expect(await differing(EXIT.done), 'restored').toEqual([])
+
+      // emptied behind the sink's back: its place says that everything is there
+      const entities = ENTITIES.map((entity) => `prisons.incidents_${ENTITY_DEFINITIONS[entity].table}`)
+      await database.query(`TRUNCATE ${entities.join(', ')}`)
+      const folder = join(environment['DPR_DIR']!, 'raw', 'incidentreporting', 'prisoner_involvement')
+      const [lost] = readdirSync(folder).filter((name) => name.startsWith('LOAD'))
+      rmSync(join(folder, lost!))
+      const found = await differing(EXIT.difference)
+      expect(new Set(found.map(({ place: name, why }) => `${name} ${why}`))).toEqual(
+        new Set(['operational missing', 'dpr-raw incidentreporting missing']),
+      )
+      expect(await printed(EXIT.done, 'repair', '--all')).toMatchObject({ state: 'done', differing: 0, incomplete: 0 })
+      expect(await differing(EXIT.done)).toEqual([])
+      await expectEqual(second)
     },
   )
 })

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { sleep, supervise, type Stage } from '../../commands/supervision.ts'
+import { supervise, type Stage } from '../../commands/supervision.ts'
+import { pause } from '../../core/pause.ts'
 import { PipelineError, type Code } from '../../core/error.ts'
 import { logger } from '../../observability.ts'
 
@@ -14,7 +15,7 @@ function stage(...lives: readonly { readonly worksMs: number; readonly fails: Er
   const run: Stage = async (signal) => {
     startedAt.push(performance.now())
     const life = lives[startedAt.length - 1]
-    await sleep(life?.worksMs ?? 1e9, signal)
+    await pause(life?.worksMs ?? 1e9, signal)
     if (!signal.aborted && life !== undefined) throw life.fails
   }
   return { run, startedAt }
@@ -87,7 +88,7 @@ describe('the signal', () => {
   test('ends every stage, and an error on the way out is no error', async () => {
     const calm = stage()
     const clumsy: Stage = async (signal) => {
-      await sleep(1e9, signal)
+      await pause(1e9, signal)
       throw fault('SOURCE_UNREACHABLE')
     }
     const run = supervised(calm.run, clumsy)

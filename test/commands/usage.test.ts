@@ -33,6 +33,7 @@ describe('help', () => {
       'status',
       'lineage',
       'replay',
+      'export',
       'snapshot',
       'repair',
       'migrate',

@@ -8,7 +8,7 @@ import {
   MARKUP,
   openBrowser,
   tabTo,
-  visitor,
+  visiting,
   WIDTHS,
 } from '../support/browser.ts'
 import { openWorld, type World } from '../support/console-world.ts'
@@ -16,18 +16,7 @@ import { openWorld, type World } from '../support/console-world.ts'
 let browser: Browser
 let world: World
 let reference: string
-
-async function visit<T>(
-  options: NonNullable<Parameters<typeof visitor>[2]>,
-  work: (page: Page) => Promise<T>,
-): Promise<T> {
-  const page = await visitor(browser, world.url, options)
-  try {
-    return await work(page)
-  } finally {
-    await page.context().close()
-  }
-}
+let visit: ReturnType<typeof visiting>
 
 async function create(page: Page, title: string): Promise<string> {
   await page.goto('/incidents/new')
@@ -45,6 +34,7 @@ describeInBrowser('the pages of incidents', { timeout: 240_000 }, () => {
   beforeAll(async () => {
     browser = await openBrowser()
     world = await openWorld()
+    visit = visiting(browser, world.url)
     await visit({ as: 'ADMIN', javaScript: false }, async (page) => {
       await page.goto('/rollout')
       await page.getByRole('textbox', { name: 'Prison' }).fill('*ALL*')

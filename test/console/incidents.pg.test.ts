@@ -2,14 +2,14 @@
 import { DuckDBInstance } from '@duckdb/node-api'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { MARKUP } from '../support/browser.ts'
-import { openWorld, type Page, type Visit, type World } from '../support/console-world.ts'
+import { HAPPENED as AT, openWorld, reportIncident, switchToDps, type World } from '../support/console-world.ts'
+import type { Page, Visit } from '../support/visit.ts'
 
 let world: World
 let editor: Visit
 let viewer: Visit
 let operator: Visit
 
-const AT = '2026-01-15T09:30'
 const RIGHT_TO_LEFT = 'محمد בן־דוד'
 
 beforeAll(async () => {
@@ -17,34 +17,12 @@ beforeAll(async () => {
   editor = await world.visit('EDITOR')
   viewer = await world.visit('VIEWER')
   operator = await world.visit('OPERATOR')
-  const admin = await world.visit('ADMIN')
-  const switched = await admin.send('/rollout', {
-    prison: 'MDI',
-    type: '*ALL*',
-    dpsFrom: '2025-01-01',
-    cutOffMonths: '12',
-    reason: 'Moorland begins',
-  })
-  if (!switched.words.includes('It is saved')) throw new Error(switched.words)
+  await switchToDps(await world.visit('ADMIN'))
 }, 240_000)
 
 afterAll(() => world?.close())
 
-async function create(
-  given: Partial<Record<'title' | 'description' | 'location' | 'type', string>> = {},
-): Promise<string> {
-  const page = await editor.send('/incidents/new', {
-    type: 'FIRE_1',
-    location: 'MDI',
-    incidentDateAndTime: AT,
-    title: 'A fire in a bin',
-    description: 'It was put out.',
-    ...given,
-  })
-  const [, reference] = /Incident (\d+)/.exec(page.words) ?? []
-  expect(reference, page.words.slice(0, 400)).toBeDefined()
-  return reference!
-}
+const create = (given: Parameters<typeof reportIncident>[1] = {}): Promise<string> => reportIncident(editor, given)
 
 const idOf = async (reference: string): Promise<string> =>
   (
@@ -259,6 +237,29 @@ describe('hidden from operators', () => {
       expect(page.status).toBe(404)
     },
   )
+})
+
+test('access is searched and taken away by the days of London, and a day that there is not is told', async () => {
+  await world.database.query(
+    `INSERT INTO prisons.incidents_audit (what, "when", who, client_id, service, operation_id, subject_id, subject_type,
+       correlation_id, details)
+     SELECT 'VIEW_INCIDENT_REPORT', at::timestamptz, 'IN_SUMMER', 'test', 'test', 'o', 'at ' || at, 'TEST', 'c', '{}'
+       FROM unnest(ARRAY['2025-06-30T22:59:59Z', '2025-06-30T23:00:00Z', '2025-07-01T22:59:59Z', '2025-07-01T23:00:00Z']) at`,
+  )
+  const auditor = await world.visit('AUDITOR')
+  for (const [days, records] of [
+    ['from=2025-07-01&until=2025-07-01', 2],
+    ['from=2025-07-01', 3],
+    ['until=2025-07-01', 3],
+    ['until=2025-06-29', 0],
+  ] as const) {
+    expect((await auditor.get(`/access?who=IN_SUMMER&${days}`)).words, days).toContain(`${records} record`)
+    const { text } = await auditor.get(`/access.csv?who=IN_SUMMER&${days}`)
+    expect(text.split('\r\n').length - 2, days).toBe(records)
+  }
+  const refused = await auditor.get('/access?from=2025-02-30')
+  expect(refused.status).toBe(400)
+  expect(refused.words).toContain('from must be a date like 2024-07-01')
 })
 
 describe('what texts and sessions do', () => {

@@ -8,9 +8,10 @@ import {
   expectWell,
   openBrowser,
   tabTo,
-  visitor,
+  visiting,
   WIDTHS,
 } from '../support/browser.ts'
+import type { Visitor } from '../support/visitor.ts'
 import { startConsole, type TestConsole } from '../support/console.ts'
 import { fakeOperations, pipelinePages, sampleAt } from '../support/operations.ts'
 
@@ -29,14 +30,8 @@ let browser: Browser
 let served: TestConsole
 const operations = fakeOperations()
 
-async function visit(options: Parameters<typeof visitor>[2], work: (page: Page) => Promise<void>, url = served.url) {
-  const page = await visitor(browser, url, { as: 'OPERATOR', ...options })
-  try {
-    await work(page)
-  } finally {
-    await page.context().close()
-  }
-}
+const visit = (options: Visitor, work: (page: Page) => Promise<void>, url = served.url): Promise<void> =>
+  visiting(browser, url)({ as: 'OPERATOR', ...options }, work)
 
 describeInBrowser('the pages of the pipeline', { timeout: 240_000 }, () => {
   beforeAll(async () => {

@@ -16,6 +16,7 @@ import type {
   TopicSettings,
   Transport,
 } from '../../transport/topic.ts'
+import { pause } from '../../core/pause.ts'
 
 export interface OpenTransport {
   readonly transport: Transport
@@ -529,8 +530,6 @@ function range(from: number, to: number): number[] {
 function rising(numbers: readonly number[]): boolean {
   return numbers.every((n, i) => i === 0 || n > numbers[i - 1]!)
 }
-
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
 async function until(holds: () => boolean): Promise<void> {
   const end = performance.now() + PATIENCE_MS

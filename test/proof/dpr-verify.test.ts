@@ -96,7 +96,7 @@ function select(columns: Columns): string {
 const findingsOf = async (zone: string): Promise<readonly Finding[]> =>
   (await verifyDpr(zone)).flatMap(({ findings }) => findings)
 
-test('a load, changes, a delete and a row that comes again are taken as they were meant', async () => {
+test('a load, changes, a delete and a row that comes again are taken as they were meant (rules dpr.order, dpr.merges)', async () => {
   const zone = await zoneOf({
     files: {
       [LOAD]: [LOADED, { ...LOADED, id: `'b'` }],
@@ -310,7 +310,7 @@ const WRONG: readonly (readonly [title: string, zone: Zone, rule: string, outcom
   ],
 ]
 
-describe('wrong files, each for the right reason', () => {
+describe('wrong files, each for the right reason (rules dpr.schema, dpr.violations)', () => {
   test.each(WRONG)('%s', async (title, zone, rule, outcome, says) => {
     const written = title === 'a file without rows' ? { files: { [FIRST]: 'to be replaced' } } : zone
     const place = await zoneOf(written)

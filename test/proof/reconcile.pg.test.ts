@@ -7,13 +7,13 @@ import { supervise } from '../../commands/supervision.ts'
 import { parseConfig } from '../../config.ts'
 import { initSource } from '../../connectors/postgres/source-schema.ts'
 import { logger, metrics } from '../../observability.ts'
-import { analyticsDirectory, dprDirectory, embeddedRuntime, operationalUrl, type Runtime } from '../../pipeline.ts'
+import { analyticsDirectory, dprDirectory, embeddedRuntime, operationalUrl, type Runtime } from '../../runtime.ts'
 import { expectations } from '../../proof/expected.ts'
 import { governedRows } from '../../proof/place-governed.ts'
 import { rawRows } from '../../proof/place-raw.ts'
 import type { TopicRow } from '../../proof/place-topic.ts'
 import { reconcile, type Reconciliation, type ReconcileOptions } from '../../proof/reconcile.ts'
-import { sourceReader } from '../../proof/source-rows.ts'
+import { sourceTables } from '../../proof/source-rows.ts'
 import { scanTopic } from '../../proof/topic-scan.ts'
 import type { Topic } from '../../transport/topic.ts'
 import { topics } from '../../transport/topics.ts'
@@ -215,11 +215,10 @@ type Records = ReadonlyMap<number, readonly TopicRow[]>
 /** Of every prisoner that exists: the records in both topics, by the source's id. */
 async function prisonerRecords(): Promise<{ raw: Records; unified: Records }> {
   const { registry, raw, config } = runtime
-  const source = await sourceReader(database.url, database.name)
-  const expected = expectations(source.tables, config.PSEUDONYM_KEY!)
-  await source.close()
+  const tables = await sourceTables(database.url, database.name)
+  const expected = expectations(tables, config.PSEUDONYM_KEY!)
   const unreadable = (): void => {}
-  const inRaw = await recordsOf(raw, rawRows({ registry, tables: source.tables, unreadable })())
+  const inRaw = await recordsOf(raw, rawRows({ registry, tables, unreadable })())
   const projections = expected.projections.unified
   const inUnified = await recordsOf(unified, governedRows({ registry, projections, unreadable })())
   const existing = await database.query<{ id: number }>('SELECT id FROM public.prisoner_involvement ORDER BY id')
@@ -236,7 +235,7 @@ async function recordsOf(
   read: (records: Parameters<Parameters<typeof scanTopic>[0]['take']>[0]) => Promise<readonly TopicRow[]>,
 ): Promise<Map<string, TopicRow[]>> {
   const all: TopicRow[] = []
-  await scanTopic({ topic, group: 'test', take: async (records) => void all.push(...(await read(records))) })
+  await scanTopic({ topic, take: async (records) => void all.push(...(await read(records))) })
   return Map.groupBy(all, ({ kind, key }) => `${kind} ${key}`)
 }
 

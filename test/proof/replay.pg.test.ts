@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { cp, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -13,6 +14,7 @@ import { replay } from '../../proof/replay.ts'
 import { analyticsPlace, dprPlaces, operationalPlace } from '../../proof/stores.ts'
 import { prepareNextStore, swapStores } from '../../sinks/operational-rebuild.ts'
 import { operationalStore } from '../../sinks/operational.ts'
+import { startCommand } from '../support/command.ts'
 import { OPERATIONAL_PROJECTIONS } from '../support/operational.ts'
 import { testDatabase, type TestDatabase } from '../support/postgres.ts'
 import { settledPipeline, type Settled } from '../support/settled.ts'
@@ -229,6 +231,37 @@ describe('a rebuild fills a new place beside the live one and swaps', () => {
     await replayCommand(settled.config, { sink: 'operational', into: other.url }, never)
     expect(await stored(other.url)).toEqual(await stored(settled.database.url))
   }, 100_000)
+
+  test(
+    'a run finishes a swap that was killed between its two renames, before it opens what is there',
+    { timeout: 90_000 },
+    async () => {
+      const { config } = settled
+      const held = async () => [
+        content(await analyticsPlace(config.ANALYTICS_DIR!, KEY)),
+        content((await dprPlaces(config.DPR_DIR!, [], KEY)).unified),
+      ]
+      const before = await held()
+      for (const live of [config.ANALYTICS_DIR!, config.DPR_DIR!]) {
+        await rm(`${live}.previous`, { recursive: true, force: true })
+        await rename(live, `${live}.previous`)
+        await cp(`${live}.previous`, `${live}.next`, { recursive: true })
+        await writeFile(join(`${live}.next`, 'filled'), '')
+      }
+      const command = startCommand(['run'], { ...settled.environment, PORT: '0', LOG_LEVEL: 'info' })
+      try {
+        await command.says(/the API listens/)
+      } finally {
+        command.signal('SIGTERM')
+        expect((await command.ended).code).toBe(0)
+      }
+      for (const live of [config.ANALYTICS_DIR!, config.DPR_DIR!]) {
+        expect(existsSync(join(live, 'filled')), live).toBe(true)
+        await rm(`${live}.previous`, { recursive: true })
+      }
+      expect(await held()).toEqual(before)
+    },
+  )
 
   test('a crash between the two renames is finished', async () => {
     const live = join(settled.directory, 'swapped')

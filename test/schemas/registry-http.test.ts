@@ -47,6 +47,14 @@ test.each([
   expect(stub.requests.includes('PUT /api/config/s')).toBe(found !== left)
 })
 
+test('of two that give a new subject its level at once, both go on', async () => {
+  const stub = await newStub()
+  stub.meetNext()
+  expect(await httpRegistry({ url: stub.url }).register('s', row('int'), 'FULL_TRANSITIVE')).toBe(1)
+  expect(stub.requests.filter((each) => each === 'PUT /api/config/s')).toHaveLength(1)
+  expect(stub.levels.get('s')).toBe('FULL_TRANSITIVE')
+})
+
 test('each schema and each id is asked for once', async () => {
   const stub = await newStub()
   const registry = httpRegistry({ url: stub.url })

@@ -1,9 +1,10 @@
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { ROUTES } from '../../connectors/postgres/routes.ts'
 import { initSource, SOURCE_TABLES } from '../../connectors/postgres/source-schema.ts'
 import { testDatabase, type TestDatabase } from '../support/postgres.ts'
 
-/** The service's tables as its own migrations leave them (domain 1): `!` is NOT NULL, `=` a default. */
+/** The service's tables as its own migrations leave them: `!` is NOT NULL, `=` a default. */
 const DPS: Readonly<Record<string, string>> = {
   report: `id uuid!, report_reference varchar(25)!, title text!, description text!, location varchar(20)!, type varchar(60)!,
     source varchar(5)!=, status varchar(60)!, incident_date_and_time timestamp!, reported_at timestamp!,
@@ -43,7 +44,9 @@ const DPS: Readonly<Record<string, string>> = {
   analytical_marker: `response_code varchar(60)!, marker_type varchar(60)!`,
 }
 
-/** Columns of the legacy tables beside the audit columns, which all have (domain 2.1), and their primary keys. */
+/**
+ * Columns of the legacy tables beside the audit columns, which all have (rule nomis.tables), and their primary keys.
+ */
 const NOMIS: Readonly<Record<string, { columns: string; key: string }>> = {
   incident_cases: {
     columns: `incident_case_id bigint, reported_staff_id bigint, incident_date timestamp(0), incident_time timestamp(0),
@@ -120,7 +123,7 @@ beforeAll(async () => {
 })
 afterAll(() => database.drop())
 
-test('the schema public holds exactly the 20 tables and 129 columns of the service (domain 1)', () => {
+test('the schema public holds exactly the 20 tables and 129 columns of the service (rule dps.tables)', () => {
   const found = columns.filter((column) => column.table_schema === 'public')
   expect(new Set(found.map((column) => column.table_name)).size).toBe(20)
   expect(found.length).toBe(129)
@@ -164,7 +167,7 @@ test('what is read from the scripts is what PostgreSQL made of them', async () =
   expect(read.toSorted(byName)).toEqual(made.toSorted(byName))
 })
 
-test('the constant tables hold the codes of the service (domain 1.4)', async () => {
+test('the constant tables hold the codes of the service (rule dps.constants)', async () => {
   const counts = await Promise.all(
     Object.keys(DPS)
       .filter((table) => table.startsWith('constant_'))
@@ -193,11 +196,22 @@ test('the constant tables hold the codes of the service (domain 1.4)', async () 
   expect(ignored.map((row) => row.code)).toEqual(['DUPLICATE', 'NOT_REPORTABLE', 'REOPENED', 'WAS_CLOSED'])
 })
 
-test('references of the service begin at ten million (domain 1.1)', async () => {
+test('references of the service begin at ten million (rule dps.reference)', async () => {
   expect(await database.query(`SELECT nextval('public.report_sequence')::text AS next`)).toEqual([{ next: '10000000' }])
 })
 
-test('deleting a report takes its children along and unlinks its duplicates (domain 1.1, 1.2)', async () => {
+test('a row reaches its report along the foreign keys of the service, and no other way (rule dps.parents)', async () => {
+  const keys = await database.query(`
+    SELECT k.conrelid::regclass::text AS child, a.attname AS via, k.confrelid::regclass::text AS parent
+      FROM pg_constraint k JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1]
+     WHERE k.contype = 'f' AND k.confdeltype = 'c' AND k.connamespace = 'public'::regnamespace ORDER BY child`)
+  const routes = [...ROUTES].flatMap(([table, { via, parent }]) =>
+    table.startsWith('public.') && via !== undefined ? [{ child: table.slice(7), via, parent: parent!.slice(7) }] : [],
+  )
+  expect(keys).toEqual(routes.toSorted((a, b) => (a.child < b.child ? -1 : 1)))
+})
+
+test('deleting a report takes its children along and unlinks its duplicates (rule dps.delete)', async () => {
   const client = new pg.Client({ connectionString: database.url })
   await client.connect()
   try {

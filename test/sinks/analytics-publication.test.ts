@@ -138,7 +138,7 @@ describe('the published copy', () => {
 })
 
 describe('the temporal view', () => {
-  test('has a state for the time it held: from its commit to the next, open at the end (dpr 8.3)', async () => {
+  test('has a state for the time it held: from its commit to the next, open at the end (rule analytics.temporal)', async () => {
     const directory = temporaryDirectory()
     const sink = await openAnalytics(directory)
     await sink.write([

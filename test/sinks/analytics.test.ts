@@ -223,4 +223,8 @@ describe('an incident is incomplete', () => {
     const late = { ...refused, change: { ...refused.change, offset: 2 } }
     expect(await incompleteAfter([refused], [healing], [late])).toEqual([])
   })
+
+  test('never for a row that is in no entity', async () => {
+    expect(await incompleteAfter([{ ...refused, absence: 'not-unified' }])).toEqual([])
+  })
 })

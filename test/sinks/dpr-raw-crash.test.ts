@@ -1,4 +1,4 @@
-/** A crash between any two steps of a flush loses no row and writes none twice (dpr 10.14). */
+/** A crash between any two steps of a flush loses no row and writes none twice (rule dpr.once). */
 import { randomUUID } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

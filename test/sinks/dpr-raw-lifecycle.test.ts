@@ -1,4 +1,4 @@
-/** The states of a reload: full load, stopped after it, held, changes (dpr 1.8, 10.15, 10.20). */
+/** The states of a reload: full load, stopped after it, held, changes (rules dpr.reload, dpr.statistics). */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { join } from 'node:path'

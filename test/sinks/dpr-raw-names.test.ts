@@ -9,9 +9,9 @@ test.each([
   [1, 'LOAD00000001.parquet'],
   [10, 'LOAD0000000A.parquet'],
   [0xabcdef01, 'LOADABCDEF01.parquet'],
-])('load file %i is %s (dpr 1.1)', (number, name) => expect(loadFileName(number)).toBe(name))
+])('load file %i is %s (rule dpr.names)', (number, name) => expect(loadFileName(number)).toBe(name))
 
-test('a change file is named by its time in UTC, digits, dash, digits (dpr 1.1)', () => {
+test('a change file is named by its time in UTC, digits, dash, digits (rule dpr.names)', () => {
   expect(changeFileName(noon)).toBe('20240506-123456789.parquet')
   expect(changeFileName(noon)).toMatch(/^\d+-\d+.parquet$/)
 })
@@ -20,9 +20,9 @@ test.each([
   [noon * 1000 + 12, '2024-05-06 12:34:56.789012'],
   [0, '1970-01-01 00:00:00.000000'],
   [-1, '1969-12-31 23:59:59.999999'],
-])('_timestamp of %i is %s (dpr 10.4)', (micros, text) => expect(timestampText(micros)).toBe(text))
+])('_timestamp of %i is %s (rule dpr.timestamp)', (micros, text) => expect(timestampText(micros)).toBe(text))
 
-test('checkpoint_col is 16 digits of time and 19 of place, in text order (dpr 10.5)', () => {
+test('checkpoint_col is 16 digits of time and 19 of place, in text order (rule dpr.checkpoint)', () => {
   const first = checkpointText(hundredths(noon * 1000 + 999), 42)
   expect(first).toBe('20240506123456780000000000000000042')
   expect(checkpointText(hundredths(noon * 1000), 43) > first).toBe(true)
@@ -30,7 +30,7 @@ test('checkpoint_col is 16 digits of time and 19 of place, in text order (dpr 10
   expect(first > '20240506123456').toBe(true)
 })
 
-test('checkpoint_col never falls in a folder, and rises with each state of a row (dpr 10.5)', () => {
+test('checkpoint_col never falls in a folder, and rises with each state of a row (rule dpr.checkpoint)', () => {
   const clock = folderClock(0)
   const early = { committedAt: noon * 1000 }
   const late = { committedAt: (noon + 5000) * 1000 }

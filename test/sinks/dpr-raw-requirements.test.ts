@@ -1,6 +1,6 @@
 /**
- * What a drop-in for DMS must satisfy (dpr 10), point by point, on one raw zone that a snapshot, changes, deletes, a
- * changed key and a new column have filled. Each point is a test; those of capture are in test/connectors/postgres.
+ * What a drop-in for DMS must satisfy, rule by rule, on one raw zone that a snapshot, changes, deletes, a
+ * changed key and a new column have filled.
  */
 import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -72,7 +72,7 @@ const contractOf = (folder: string): Contract =>
   JSON.parse(readFileSync(join(filled.zone, 'contracts', `${folder}.avsc`), 'utf8')) as Contract
 const rowsIn = (folder: string) => rowsOf(filled.zone, folder, '*')
 
-test('0. two DPR sources: the tables of the incident database, and one table for each unified entity', () => {
+test('two DPR sources: the tables of the incident database, and one table for each unified entity', () => {
   const sources = Object.groupBy(filled.folders, (folder) => folder.split('/')[0]!)
   const sampled = SAMPLED_TABLES.filter((name) => name.startsWith('public.')).map(
     (name) => `incidentreporting/${name.slice(7)}`,
@@ -83,7 +83,7 @@ test('0. two DPR sources: the tables of the incident database, and one table for
   )
 })
 
-test('1. LOAD%08X and yyyyMMdd-HHmmssSSS, rising in each folder, nothing below a table', () => {
+test('LOAD%08X and yyyyMMdd-HHmmssSSS, rising in each folder, nothing below a table (rule dpr.names)', () => {
   for (const folder of filled.folders) {
     const names = filesOf(filled.zone, folder)
     for (const name of names) expect(name).toMatch(/^(LOAD[0-9A-F]{8}|\d{8}-\d{9})\.parquet$/)
@@ -92,7 +92,7 @@ test('1. LOAD%08X and yyyyMMdd-HHmmssSSS, rising in each folder, nothing below a
   }
 })
 
-test("2. the contract's columns and Op, _timestamp, checkpoint_col in the newest file, no other", async () => {
+test("the contract's columns and Op, _timestamp, checkpoint_col in the newest file, no other (rule dpr.columns)", async () => {
   for (const folder of filled.folders) {
     const name = filesOf(filled.zone, folder).findLast((each) => !each.startsWith('LOAD'))!
     const { schema } = await parquetMetadataAsync(await asyncBufferFromFile(join(filled.zone, 'raw', folder, name)))
@@ -109,7 +109,7 @@ test("2. the contract's columns and Op, _timestamp, checkpoint_col in the newest
   }
 })
 
-test('3. Op is I for a load row, else I, U or D', async () => {
+test('Op is I for a load row, else I, U or D (rule dpr.op)', async () => {
   const seen = new Set<string>()
   for (const folder of filled.folders) {
     for (const row of await rowsIn(folder)) {
@@ -120,7 +120,7 @@ test('3. Op is I for a load row, else I, U or D', async () => {
   expect([...seen].toSorted()).toEqual(['D', 'I', 'U'])
 })
 
-test('4 and 5. the commit time in UTC to the microsecond; 35 digits, empty on load, rising for each row', async () => {
+test('the commit time in UTC; 35 digits, empty on load, rising for each row (rules dpr.timestamp, dpr.checkpoint)', async () => {
   for (const folder of filled.folders) {
     const newest = new Map<unknown, string>()
     for (const row of await rowsIn(folder)) {
@@ -137,7 +137,7 @@ test('4 and 5. the commit time in UTC to the microsecond; 35 digits, empty on lo
 
 const UTC_MICROS = { isAdjustedToUTC: true, unit: 'MICROS' }
 
-test('6 and 7. uuid, json and time as text, timestamps in UTC microseconds, no list, struct, time or unsigned column', async () => {
+test('uuid, json and time as text, timestamps in UTC microseconds, no list, struct or time (rule dpr.types)', async () => {
   for (const { folder, name } of allFiles()) {
     const { schema } = await parquetMetadataAsync(await asyncBufferFromFile(join(filled.zone, 'raw', folder, name)))
     const types = new Map(contractOf(folder).fields.map((field) => [field.name, field.type]))
@@ -152,7 +152,7 @@ test('6 and 7. uuid, json and time as text, timestamps in UTC microseconds, no l
   }
 })
 
-test('8 and 9. rows are whole: what may not be null is not, an update has every column, a delete its key', async () => {
+test('what may not be null is not, an update has every column, a delete its key (rule dpr.whole-rows)', async () => {
   const rows = await rowsIn(QUESTIONS)
   expect(
     rows.filter((row) => row['Op'] === 'U').every((row) => row['report_id'] !== null && row['label'] !== null),
@@ -163,7 +163,7 @@ test('8 and 9. rows are whole: what may not be null is not, an update has every 
   }
 })
 
-test('10. a changed key is D, then I; a row read again is U', async () => {
+test('a changed key is D, then I; a row read again is U (rule dpr.keys)', async () => {
   const ops = (await rowsIn(QUESTIONS)).map((row) => `${String(row['Op'])} ${String(row['id'])}`)
   expect(ops.indexOf('D 101')).toBeLessThan(ops.indexOf('I 201'))
   const zone = rawZone()
@@ -172,7 +172,7 @@ test('10. a changed key is D, then I; a row read again is U', async () => {
   expect((await rowsOf(zone, QUESTIONS, '"Op"')).map((row) => row['Op'])).toEqual(['U'])
 })
 
-test('11. a key is loaded once', async () => {
+test('a key is loaded once (rule dpr.load)', async () => {
   for (const folder of filled.folders) {
     const key = contractOf(folder)
       .fields.filter((field) => field.key === 'primary')
@@ -182,13 +182,13 @@ test('11. a key is loaded once', async () => {
   }
 })
 
-test('12. whole objects of one writer: nothing else is ever in a folder that DPR reads', () => {
+test('whole objects of one writer: nothing else is in a folder that DPR reads (rule dpr.objects)', () => {
   expect(
     readdirSync(join(filled.zone, 'raw'), { recursive: true }).filter((name) => /(^|\/)[._]/.test(String(name))),
   ).toEqual([])
 })
 
-test('13. a flush by ten seconds or by size, no file above 120 MB, none empty', () => {
+test('a flush by ten seconds or by size, no file above 120 MB, none empty (rule dpr.flush)', () => {
   expect(DPR_FLUSH.ageMs).toBe(10_000)
   expect(DPR_FLUSH.bytes).toBeLessThanOrEqual(120_000_000)
   for (const { folder, name } of allFiles()) {
@@ -198,17 +198,17 @@ test('13. a flush by ten seconds or by size, no file above 120 MB, none empty', 
   }
 })
 
-test('14. what comes again publishes nothing', async () => {
+test('what comes again publishes nothing (rule dpr.once)', async () => {
   const before = allFiles()
   for (const items of filled.sent) await filled.sink.write(items)
   expect(allFiles()).toEqual(before)
 })
 
-test('15. the lifecycle stands in a file: changes are flowing', () => {
+test('the lifecycle stands in a file: changes are flowing (rule dpr.reload)', () => {
   expect(statistics()).toMatchObject({ state: 'cdc', event: null })
 })
 
-test('16. published objects stay: each entry of the manifest names files that are all still there', () => {
+test('published objects stay: the manifest names files that are all still there (rule dpr.objects)', () => {
   const entries = readdirSync(join(filled.zone, 'manifest/entries')).map(
     (name) =>
       JSON.parse(readFileSync(join(filled.zone, 'manifest/entries', name), 'utf8')) as { files: { path: string }[] },
@@ -223,14 +223,14 @@ test('16. published objects stay: each entry of the manifest names files that ar
   )
 })
 
-test('17. a new column is nullable in the next version of the contract, and begins with a file of its own', () => {
+test('a new column is nullable in the next contract, and begins with a file of its own (rule dpr.new-columns)', () => {
   const { version, fields } = contractOf(QUESTIONS)
   expect(version).toBe('1.1.0')
   expect(fields.at(-1)).toMatchObject({ name: 'severity', nullable: true })
   expect(readdirSync(join(filled.zone, 'contracts', QUESTIONS)).toSorted()).toEqual(['1.0.0.avsc', '1.1.0.avsc'])
 })
 
-test('18. every table has a contract with a primary key, its source as service, and what is sensitive', () => {
+test('every contract has a primary key, its source as service, and what is sensitive (rule dpr.contracts)', () => {
   for (const folder of filled.folders) {
     const contract = contractOf(folder)
     expect(contract).toMatchObject({
@@ -246,7 +246,7 @@ test('18. every table has a contract with a primary key, its source as service, 
   expect(contractOf('incidents/report').fields.some((field) => field.metadata.sensitive)).toBe(true)
 })
 
-test('19. the table lists of the jobs name every table', () => {
+test('the table lists of the jobs name every table (rule dpr.table-list)', () => {
   const listed = ['incidentreporting', 'incidents'].flatMap(
     (source) =>
       (
@@ -258,7 +258,7 @@ test('19. the table lists of the jobs name every table', () => {
   expect(listed.toSorted()).toEqual(filled.folders.toSorted())
 })
 
-test("20. counts by DMS's names are those of the rows in the files", async () => {
+test("counts by DMS's names are those of the rows in the files (rule dpr.statistics)", async () => {
   const { tables } = statistics()
   for (const folder of filled.folders) {
     const [SchemaName, TableName] = folder.split('/')
@@ -279,7 +279,7 @@ test("20. counts by DMS's names are those of the rows in the files", async () =>
   }
 })
 
-test('22. the contract checker takes every row', async () => {
+test('the contract checker takes every row', async () => {
   const verdicts = await verifyDpr(filled.zone)
   expect(verdicts.flatMap(({ table, findings }) => findings.map((each) => ({ table, ...each })))).toEqual([])
   expect(verdicts.map(({ table }) => table).toSorted()).toEqual(filled.folders.toSorted())

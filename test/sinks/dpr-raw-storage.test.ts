@@ -50,7 +50,7 @@ describe.skipIf(s3 === null)('in a bucket', () => {
   })
 
   test.each(['s3://dpr-raw-2/zone', 's3://dpr.raw/zone', 's3://'])(
-    '%s has a name that DPR cannot read (dpr 1.1)',
+    '%s has a name that DPR cannot read (rule dpr.names)',
     (location) => {
       expect(() => bucketStorage(location)).toThrow(expect.objectContaining({ code: 'CONFIG' }))
     },

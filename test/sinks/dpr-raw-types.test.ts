@@ -1,4 +1,7 @@
-/** Each PostgreSQL type as Spark must infer it from the file's footer (dpr 1.5), read by a reader that is not DuckDB. */
+/**
+ * Each PostgreSQL type as Spark must infer it from the file's footer (rule dpr.types), read by a reader that is not
+ * DuckDB.
+ */
 import { join } from 'node:path'
 import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } from 'hyparquet'
 import { expect, test } from 'vitest'

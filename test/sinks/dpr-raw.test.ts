@@ -1,4 +1,4 @@
-/** DPR's raw zone as its jobs and Analytical Platform find it: dpr 10, point by point. */
+/** DPR's raw zone as its jobs and Analytical Platform find it. */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -14,7 +14,7 @@ const UNIFIED = 'incidents/question'
 const row = (id: number, cells: Record<string, string> = {}) => sourceRow('public.question', { id, ...cells })
 const marks = '"Op", id, _timestamp, checkpoint_col'
 
-test('each row of a change goes to its table and to its unified entity, with Op, time and checkpoint (dpr 10.2)', async () => {
+test('each row of a change goes to its table and to its unified entity, with Op, time and checkpoint (rule dpr.columns)', async () => {
   const zone = rawZone()
   const sink = await openDprRaw(zone, { now: () => Date.UTC(2024, 4, 6, 12, 0, 5, 7) })
   await sink.write([
@@ -46,7 +46,7 @@ test('each row of a change goes to its table and to its unified entity, with Op,
   })
 })
 
-test('rows of the first snapshot are load rows, those read later updates: never an I for a row that is there (dpr 10.3, 10.10)', async () => {
+test('rows of the first snapshot are load rows, those read later updates: never an I for a row that is there (rules dpr.op, dpr.keys)', async () => {
   const zone = rawZone()
   const sink = await openDprRaw(zone)
   await sink.write([
@@ -65,7 +65,7 @@ test('rows of the first snapshot are load rows, those read later updates: never 
   expect(sink.statistics().get(QUESTIONS)).toMatchObject({ fullLoadRows: 2, inserts: 0, updates: 1, deletes: 0 })
 })
 
-test('a chunk of the first snapshot that comes twice is loaded once, in one flush or in two (dpr 10.11)', async () => {
+test('a chunk of the first snapshot that comes twice is loaded once, in one flush or in two (rule dpr.load)', async () => {
   const zone = rawZone()
   const sink = await openDprRaw(zone)
   const read = (offset: number, id: number, lsn = 900) => change({ offset, lsn, op: 'r', after: row(id) })
@@ -80,7 +80,7 @@ test('a chunk of the first snapshot that comes twice is loaded once, in one flus
 })
 
 test.each([1, 2])(
-  'an insert that the load already holds, since a snapshot was broken off, is an update: in %i flushes (dpr 10.10)',
+  'an insert that the load already holds, since a snapshot was broken off, is an update: in %i flushes (rule dpr.keys)',
   async (flushes) => {
     const zone = rawZone()
     const sink = await openDprRaw(zone)
@@ -127,7 +127,7 @@ test('a row found gone outside the stream leaves by a D row, unless the stream h
   expect(rows.filter((each) => each['Op'] === 'D')).toEqual([{ Op: 'D', id: 1 }])
 })
 
-test('a changed key is a delete of the old row, then an insert of the new one (dpr 10.10)', async () => {
+test('a changed key is a delete of the old row, then an insert of the new one (rule dpr.keys)', async () => {
   const zone = rawZone()
   const sink = await openDprRaw(zone)
   await sink.write([
@@ -167,7 +167,7 @@ test.each(['in one flush', 'the delete first', 'the insert first'])(
   },
 )
 
-test('what comes again is ignored: the files stay as they are (dpr 10.14)', async () => {
+test('what comes again is ignored: the files stay as they are (rule dpr.once)', async () => {
   const zone = rawZone()
   const items = [
     change({ offset: 0, lsn: 900, op: 'r', after: row(1) }),
@@ -204,7 +204,7 @@ test('a transaction that comes in pieces is published when it is complete, and r
   expect(filesOf(zone, QUESTIONS)).toHaveLength(2)
 })
 
-test('names rise although the clock stands or goes back, and a large flush is cut (dpr 10.1, 10.13)', async () => {
+test('names rise although the clock stands or goes back, and a large flush is cut (rules dpr.names, dpr.flush)', async () => {
   const zone = rawZone()
   let time = Date.UTC(2024, 4, 6, 12)
   const sink = await openDprRaw(zone, { now: () => time, maxFileBytes: 1000 })
@@ -222,7 +222,7 @@ test('names rise although the clock stands or goes back, and a large flush is cu
   )
 })
 
-test('a flush without rows writes no file (dpr 10.13), but its place is kept', async () => {
+test('a flush without rows writes no file, but its place is kept (rule dpr.flush)', async () => {
   const zone = rawZone()
   const sink = await openDprRaw(zone)
   await sink.write([marker({ offset: 0, lsn: 100 })])
@@ -230,7 +230,7 @@ test('a flush without rows writes no file (dpr 10.13), but its place is kept', a
   expect((await sink.places([0])).get(0)).toEqual({ next: 1, height: '' })
 })
 
-test('a second writer is shut out before it publishes anything (dpr 10.12)', async () => {
+test('a second writer is shut out before it publishes anything (rule dpr.objects)', async () => {
   const zone = rawZone()
   const older = await openDprRaw(zone)
   await older.write([change({ offset: 0, lsn: 1000, after: row(1) })])
@@ -253,7 +253,7 @@ test('files that no manifest knows stop the start', async () => {
   await expect(openDprRaw(zone)).rejects.toMatchObject({ code: 'SINK_FOREIGN' })
 })
 
-test('each table has a contract and stands in the table list of the jobs (dpr 10.18, 10.19)', async () => {
+test('each table has a contract and stands in the table list of the jobs (rules dpr.contracts, dpr.table-list)', async () => {
   const zone = rawZone()
   const sink = await openDprRaw(zone)
   await sink.write([change({ offset: 0, lsn: 1000, after: row(1) })])
@@ -276,7 +276,7 @@ test('each table has a contract and stands in the table list of the jobs (dpr 10
   })
 })
 
-test('a column that nobody classified is withheld; the files keep their columns (dpr 10.2)', async () => {
+test('a column that nobody classified is withheld; the files keep their columns (rule dpr.columns)', async () => {
   const zone = rawZone()
   const sink = await openDprRaw(zone)
   await sink.write([change({ offset: 0, lsn: 1000, after: row(1) })])
@@ -288,7 +288,7 @@ test('a column that nobody classified is withheld; the files keep their columns 
 const contractAt = (zone: string, path: string) =>
   JSON.parse(readFileSync(join(zone, 'contracts/incidentreporting', path), 'utf8')) as Contract
 
-test('a table that gains a column goes on: a new version of its contract, then new files with the column (dpr 1.7, 10.17)', async () => {
+test('a table that gains a column goes on: a new version of its contract, then new files with the column (rule dpr.new-columns)', async () => {
   const zone = rawZone()
   const warned: string[] = []
   const open = () => openDprRaw(zone, { columnKind: () => 'code', warn: (sentence) => warned.push(sentence) })

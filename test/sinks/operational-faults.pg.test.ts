@@ -2,10 +2,11 @@
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { replayCommand } from '../../commands/replay.ts'
-import { sleep } from '../../commands/supervision.ts'
+import { pause } from '../../core/pause.ts'
 import { CODES, type PipelineError } from '../../core/error.ts'
 import { parseLsn } from '../../core/position.ts'
-import { capture, deliver, governed, SINKS } from '../../pipeline.ts'
+import { capture, deliver, governed } from '../../pipeline.ts'
+import { SINKS } from '../../sinks/names.ts'
 import { untilPassed } from '../../proof/progress.ts'
 import { readStatus } from '../../proof/status.ts'
 import { operationalPlace } from '../../proof/stores.ts'
@@ -81,7 +82,7 @@ const FAULTS: readonly Fault[] = [
     async () => {
       await store.query('UPDATE prisons.incidents_layout SET version = 1')
       await endSessions()
-      return () => store.query('UPDATE prisons.incidents_layout SET version = 2')
+      return () => store.query('UPDATE prisons.incidents_layout SET version = 3')
     },
   ],
 ]
@@ -96,7 +97,7 @@ async function kept(stage: (signal: AbortSignal) => Promise<void>, told: string[
     if (failed === null || signal.aborted) return
     told.push(`${failed.code}: ${failed.message}`)
     if (!CODES[failed.code].retriable) return
-    await sleep(200, signal)
+    await pause(200, signal)
   }
 }
 

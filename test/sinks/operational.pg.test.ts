@@ -74,7 +74,7 @@ test('every row says which change made it, and by which rules', async () => {
   ])
 })
 
-test('for one reference the DPS report hides the NOMIS one, as long as it exists (design 7)', async () => {
+test('for one reference the DPS report hides the NOMIS one, as long as it exists', async () => {
   const sink = await opened()
   const legacy = nomisReport(247_314)
   const migrated = dpsReport(1, { reference: '247314' })
@@ -114,6 +114,7 @@ describe('an incident is incomplete while a source row of it cannot be mapped', 
     ['a row read late does not break what is mapped since', [at(16), at(8, { op: 'r', refusal })], []],
     ['nor what is deleted since', [deletedUnmapped(16), at(8, { op: 'r', refusal })], []],
     ['nor does it mend what is refused since', [at(16, { refusal }), at(8, { op: 'r' })], incomplete],
+    ['a row that is in no entity breaks nothing', [{ ...at(8, { refusal }), rows: [], absence: 'not-unified' }], []],
   ])('%s', async ([, changes, left]) => {
     const found = () =>
       database.query('SELECT source_table, source_key, reference, code, remedy FROM prisons.incidents_incomplete')
@@ -214,7 +215,7 @@ test('a store of another writer, layout or contract is left alone', async () => 
   await opened()
   await database.query('UPDATE prisons.incidents_layout SET version = 0')
   await expect(opened()).rejects.toMatchObject({ code: 'SINK_FOREIGN' })
-  await database.query(`UPDATE prisons.incidents_layout SET version = 2, contract = 'another'`)
+  await database.query(`UPDATE prisons.incidents_layout SET version = 3, contract = 'another'`)
   await expect(opened()).rejects.toMatchObject({ code: 'SINK_FOREIGN' })
 })
 

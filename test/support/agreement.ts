@@ -6,8 +6,10 @@ import { parseConfig } from '../../config.ts'
 import { initSource } from '../../connectors/postgres/source-schema.ts'
 import { parseLsn } from '../../core/position.ts'
 import { logger, metrics } from '../../observability.ts'
-import { analyticsDirectory, dprDirectory, SINKS, type Runtime } from '../../pipeline.ts'
+import { SINKS } from '../../sinks/names.ts'
+import type { Runtime } from '../../runtime.ts'
 import { untilPassed } from '../../proof/progress.ts'
+import { provable } from '../../commands/proving.ts'
 import { prove } from '../../proof/proof.ts'
 import { topics } from '../../transport/topics.ts'
 import { runTransactions, seedReports } from '../../workload/load.ts'
@@ -88,18 +90,7 @@ export async function expectAgreement(options: AgreementOptions): Promise<void> 
     })
     const codes = await Promise.all(stages.map((stage) => stage.stop()))
     expect(codes, stages.map((stage) => stage.log()).join('\n')).toEqual(stages.map(() => 0))
-    const proof = await prove({
-      databaseUrl: database.url,
-      publication: database.name,
-      namespace: config.NAMESPACE,
-      pseudonymKey: config.PSEUDONYM_KEY!,
-      registry: runtime.registry,
-      raw: runtime.raw,
-      unified: await runtime.transport.topic(topics(config.NAMESPACE).unified),
-      dprDirectory: dprDirectory(config),
-      operationalUrl: database.url,
-      analyticsDirectory: analyticsDirectory(config),
-    })
+    const proof = await prove(await provable(runtime))
     expect(proof.places.filter((each) => each.differing > 0)).toEqual([])
     expect(proof.places.reduce((sum, each) => sum + each.rows, 0)).toBeGreaterThan(reports * 50)
     const letters = await runtime.transport.topic(topics(config.NAMESPACE).deadLetters)

@@ -8,7 +8,7 @@ import type { Page } from 'playwright-core'
 import { describe, expect } from 'vitest'
 import { CHROMIUM } from './visitor.ts'
 
-export { openBrowser, visitor, WIDTHS } from './visitor.ts'
+export { openBrowser, visiting, visitor, WIDTHS } from './visitor.ts'
 
 const found = existsSync(CHROMIUM)
 

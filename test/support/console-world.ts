@@ -8,28 +8,34 @@ import { parseConfig } from '../../config.ts'
 import { initSource } from '../../connectors/postgres/source-schema.ts'
 import { accessPage } from '../../console/pages/access.ts'
 import { analysePage } from '../../console/pages/analyse.ts'
+import { incidentAnswerPages } from '../../console/pages/incident-answers.ts'
 import { incidentChangePages } from '../../console/pages/incident-changes.ts'
+import { incidentPeoplePages } from '../../console/pages/incident-people.ts'
+import { incidentTypePages } from '../../console/pages/incident-type.ts'
 import { incidentPage } from '../../console/pages/incident.ts'
 import { incidentsPage } from '../../console/pages/incidents.ts'
 import { rolloutPage } from '../../console/pages/rollout.ts'
 import type { DemoPerson } from '../../console/sign-in.ts'
 import { parseLsn } from '../../core/position.ts'
 import { logger, metrics } from '../../observability.ts'
-import { capture, deliver, embeddedRuntime, type SinkName } from '../../pipeline.ts'
+import { capture, deliver } from '../../pipeline.ts'
+import type { SinkName } from '../../sinks/names.ts'
+import { embeddedRuntime } from '../../runtime.ts'
 import { untilPassed } from '../../proof/progress.ts'
 import { seedReports } from '../../workload/load.ts'
 import { temporaryDirectory } from './capture.ts'
 import { startConsole } from './console.ts'
 import { testDatabase, type TestDatabase } from './postgres.ts'
+import { visitOf, type Visit } from './visit.ts'
 
-const { VIEW_REPORTS, MAINTAIN_REPORTS, OPERATE_READ, REVIEW_AUDIT, ADMINISTER_REPORTS } = ROLES
+const { VIEW_REPORTS, MAINTAIN_REPORTS, OPERATE_READ, REVIEW_AUDIT, ADMINISTER_REPORTS, DELETE_REPORTS } = ROLES
 
 export const WORLD_PEOPLE: readonly DemoPerson[] = [
   { username: 'VIEWER', says: 'reads reports of one prison', roles: [VIEW_REPORTS], caseloads: ['MDI'] },
   { username: 'OPERATOR', says: 'runs the pipeline', roles: [VIEW_REPORTS, OPERATE_READ] },
   { username: 'EDITOR', says: 'writes reports', roles: [VIEW_REPORTS, MAINTAIN_REPORTS] },
   { username: 'OTHER_EDITOR', says: 'writes reports too', roles: [VIEW_REPORTS, MAINTAIN_REPORTS] },
-  { username: 'ADMIN', says: 'decides', roles: [VIEW_REPORTS, MAINTAIN_REPORTS, ADMINISTER_REPORTS] },
+  { username: 'ADMIN', says: 'decides', roles: [VIEW_REPORTS, MAINTAIN_REPORTS, ADMINISTER_REPORTS, DELETE_REPORTS] },
   { username: 'AUDITOR', says: 'reads who saw what', roles: [REVIEW_AUDIT] },
 ]
 
@@ -47,26 +53,9 @@ export interface World {
   close(): Promise<void>
 }
 
-export interface Page {
-  readonly status: number
-  readonly text: string
-  /** What a person reads of it. */
-  readonly words: string
-  readonly url: string
-  readonly headers: Headers
-}
-
-export interface Visit {
-  get(path: string): Promise<Page>
-  /** Sends a form as its page has it: with every hidden field of the page at `path`, then these. */
-  send(path: string, fields: Readonly<Record<string, string>>, from?: string | Page): Promise<Page>
-  /** Forgets the session, as its end does. */
-  expire(): void
-}
-
 const RUNNING: readonly SinkName[] = ['operational', 'analytics']
 
-export async function openWorld(reports = 6): Promise<World> {
+export async function openWorld({ reports = 6 }: { readonly reports?: number } = {}): Promise<World> {
   const database = await testDatabase()
   const { path, remove } = await temporaryDirectory()
   const config = parseConfig({
@@ -104,8 +93,11 @@ export async function openWorld(reports = 6): Promise<World> {
     people: WORLD_PEOPLE,
     pages: [
       incidentsPage,
-      incidentPage,
+      incidentPage({ places: async () => new Map() }),
       incidentChangePages,
+      incidentPeoplePages,
+      incidentAnswerPages,
+      incidentTypePages,
       rolloutPage,
       accessPage,
       analysePage({
@@ -151,77 +143,35 @@ export async function openWorld(reports = 6): Promise<World> {
   }
 }
 
-async function visitOf(base: string, username: string): Promise<Visit> {
-  const cookies = new Map<string, string>()
-
-  async function go(path: string, init: RequestInit = {}): Promise<Page> {
-    const answer = await fetch(new URL(path, base), {
-      ...init,
-      redirect: 'manual',
-      headers: {
-        ...(init.headers as Record<string, string> | undefined),
-        cookie: [...cookies].map(([name, value]) => `${name}=${value}`).join('; '),
-      },
-    })
-    for (const cookie of answer.headers.getSetCookie()) {
-      const [, name, value] = /^([^=]+)=([^;]*)/.exec(cookie)!
-      if (value === '') cookies.delete(name!)
-      else cookies.set(name!, value!)
-    }
-    const location = answer.headers.get('location')
-    if (location !== null) return go(location)
-    const text = await answer.text()
-    return {
-      status: answer.status,
-      text,
-      words: wordsOf(text),
-      url: new URL(answer.url).pathname,
-      headers: answer.headers,
-    }
-  }
-
-  const post = (path: string, fields: Readonly<Record<string, string>>): Promise<Page> =>
-    go(path, {
-      method: 'POST',
-      body: new URLSearchParams(fields).toString(),
-      headers: { 'content-type': 'application/x-www-form-urlencoded' },
-    })
-
-  await post('/sign-in', { username, next: '/' })
-  return {
-    get: go,
-    send: async (path, fields, from = path) => {
-      const page = typeof from === 'string' ? await go(from) : from
-      const main = page.text.slice(page.text.indexOf('<main'))
-      return post(path, { ...hidden(main), ...fields })
-    },
-    expire: () => void cookies.delete('incidents-session'),
-  }
+/** Moorland reports everything in DPS, so that incidents can be made there. */
+export async function switchToDps(admin: Visit): Promise<void> {
+  const switched = await admin.send('/rollout', {
+    prison: 'MDI',
+    type: '*ALL*',
+    dpsFrom: '2025-01-01',
+    cutOffMonths: '12',
+    reason: 'Moorland begins',
+  })
+  if (!switched.words.includes('It is saved')) throw new Error(switched.words)
 }
 
-function hidden(html: string): Record<string, string> {
-  const fields: Record<string, string> = {}
-  for (const [tag] of html.matchAll(/<input type="hidden"[^>]*>/g)) {
-    const [, name = ''] = /name="([^"]*)"/.exec(tag) ?? []
-    const [, value = ''] = /value="([^"]*)"/.exec(tag) ?? []
-    fields[name] = unescaped(value)
-  }
-  for (const [, name = '', value = ''] of html.matchAll(/<textarea[^>]*name="([^"]*)"[^>]*hidden>\n?([^<]*)</g)) {
-    fields[name] = unescaped(value)
-  }
-  return fields
-}
+/** When the incidents of `reportIncident` happened. */
+export const HAPPENED = '2026-01-15T09:30'
 
-function wordsOf(html: string): string {
-  const main = html.slice(html.indexOf('<main'))
-  return unescaped(main.replaceAll(/<[^>]*>/g, ' ')).replaceAll(/\s+/g, ' ')
-}
-
-function unescaped(text: string): string {
-  return text
-    .replaceAll('&lt;', '<')
-    .replaceAll('&gt;', '>')
-    .replaceAll('&quot;', '"')
-    .replaceAll('&#39;', "'")
-    .replaceAll('&amp;', '&')
+/** A draft of Moorland, made by its form; its reference. */
+export async function reportIncident(
+  editor: Visit,
+  given: Partial<Record<'title' | 'description' | 'location' | 'type', string>> = {},
+): Promise<string> {
+  const page = await editor.send('/incidents/new', {
+    type: 'FIRE_1',
+    location: 'MDI',
+    incidentDateAndTime: HAPPENED,
+    title: 'A fire in a bin',
+    description: 'It was put out.',
+    ...given,
+  })
+  const [, reference] = /Incident (\d+)/.exec(page.words) ?? []
+  if (reference === undefined) throw new Error(page.words.slice(0, 400))
+  return reference
 }

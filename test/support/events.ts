@@ -2,7 +2,7 @@
 import { expect } from 'vitest'
 import type { IncidentEvent } from '../../core/event.ts'
 import { parseLsn } from '../../core/position.ts'
-import type { Runtime } from '../../pipeline.ts'
+import type { Runtime } from '../../runtime.ts'
 import { untilPassed } from '../../proof/progress.ts'
 import { eventDecoder } from '../../schemas/events.ts'
 import { topics } from '../../transport/topics.ts'

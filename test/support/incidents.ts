@@ -19,7 +19,7 @@ import {
 
 const dps = dpsReport(1, { location: 'MDI', lastUserAction: 'CLOSE', duplicatedReportId: dpsReport(2).id })
 const first = question(1, dps)
-/** The code of the first once more, with the higher key but the same sequence (domain 9.3). */
+/** The code of the first once more, with the higher key but the same sequence (rule dps.duplicate-questions). */
 const again = question(10, dps, { sequence: 1, code: '44001', label: null, question: 'AGAIN' })
 
 const disorder = typeChange(2, dps)

@@ -41,6 +41,8 @@ export interface BrokerSettings {
   /** All controllers as `id@host:port`. */
   readonly voters: string
   readonly replicas: number
+  /** Where clients find it, when that is not `port`. */
+  readonly advertisedPort?: number
 }
 
 export interface Server {
@@ -73,13 +75,14 @@ export async function startBroker(settings: BrokerSettings): Promise<Server> {
   })
 }
 
-function propertiesOf({ directory, port, controllerPort, nodeId, voters, replicas }: BrokerSettings): string {
+function propertiesOf(settings: BrokerSettings): string {
+  const { directory, port, controllerPort, nodeId, voters, replicas, advertisedPort = port } = settings
   const inSync = replicas > 1 ? 2 : 1
   return Object.entries({
     'process.roles': 'broker,controller',
     'node.id': nodeId,
     listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
-    'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}`,
+    'advertised.listeners': `PLAINTEXT://127.0.0.1:${advertisedPort}`,
     'controller.listener.names': 'CONTROLLER',
     'controller.quorum.voters': voters,
     'log.dirs': join(directory, 'data'),

@@ -1,12 +1,8 @@
 /** Real brokers and a real schema registry for tests. */
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { describe, inject } from 'vitest'
+import { startCluster, type OwnBrokers } from './kafka-cluster.ts'
 import { startBrokerContainer } from './kafka-containers.ts'
-import { startBroker, type Server } from './kafka-maven.ts'
 import type { KafkaServices } from './kafka-services.ts'
-import { steadyPort } from './ports.ts'
 
 export type { KafkaServices }
 
@@ -42,15 +38,6 @@ export const describeOwnBroker = where(['containers', 'maven'].includes(kafkaSer
 /** Where a test may start three of them. */
 export const describeOwnCluster = where(kafkaServices()?.way === 'maven')
 
-export interface OwnBrokers {
-  readonly brokers: readonly string[]
-  /** Ends a node like a power cut does. */
-  kill(node: number): Promise<void>
-  /** Starts it again, at the same address and with what its disk holds. */
-  start(node: number): Promise<void>
-  stop(): Promise<void>
-}
-
 /** A broker of the test's own. */
 export async function ownBroker(): Promise<OwnBrokers> {
   if (needKafka().way === 'maven') return ownCluster(1)
@@ -64,32 +51,6 @@ export async function ownBroker(): Promise<OwnBrokers> {
 }
 
 /** Nodes of the test's own; with three, topics are replicated and one node may be down. */
-export async function ownCluster(nodes: number): Promise<OwnBrokers> {
-  const directory = await mkdtemp(join(tmpdir(), 'incidents-cluster-'))
-  const settings: Parameters<typeof startBroker>[0][] = []
-  const ports: [number, number][] = []
-  for (let node = 0; node < nodes; node++) ports.push([await steadyPort(), await steadyPort()])
-  const voters = ports.map(([, controllerPort], node) => `${node + 1}@127.0.0.1:${controllerPort}`).join(',')
-  for (const [node, [port, controllerPort]] of ports.entries()) {
-    settings.push({
-      directory: join(directory, `node-${node}`),
-      port,
-      controllerPort,
-      nodeId: node + 1,
-      voters,
-      replicas: nodes,
-    })
-  }
-  const servers: Server[] = await Promise.all(settings.map((each) => startBroker(each)))
-  return {
-    brokers: ports.map(([port]) => `127.0.0.1:${port}`),
-    kill: (node) => servers[node]!.kill(),
-    start: async (node) => {
-      servers[node] = await startBroker(settings[node]!)
-    },
-    stop: async () => {
-      await Promise.all(servers.map((server) => server.kill()))
-      await rm(directory, { recursive: true, force: true })
-    },
-  }
+export function ownCluster(nodes: number): Promise<OwnBrokers> {
+  return startCluster(nodes)
 }

@@ -85,10 +85,12 @@ export function fakeOperations(changed: Partial<Operations> = {}): Operations & 
           replicaIdentity: 'full',
           reading: { table: 't', outcome: 'reading', rows: 5, expected: 10, rowsPerSecond: 2, secondsLeft: 2.5 },
           stopped: { table: 't', found: MARKUP, remedy: '`incidents repair` reads it again.' },
+          paused: true,
         },
       ],
     }),
     snapshot: act('snapshot', undefined),
+    hold: act('hold', undefined),
     failures: async () => ({
       letters: [letter],
       groups: [
@@ -109,6 +111,7 @@ export function fakeOperations(changed: Partial<Operations> = {}): Operations & 
     reconcile: act('reconcile', true),
     repair: act('repair', true),
     report: () => null,
+    places: async () => new Map(),
     contracts: async () => [
       {
         subject: 'incidents.unified-Report',

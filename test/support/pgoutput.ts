@@ -1,7 +1,7 @@
 /** Frames of pgoutput: made by a real server, or by hand. */
 import type { Tuple } from '../../core/change.ts'
 import { parseLsn, type Lsn } from '../../core/position.ts'
-import type { Frame } from '../../connectors/postgres/replication.ts'
+import type { Frame } from '../../connectors/postgres/framing.ts'
 import type { TestDatabase } from './postgres.ts'
 
 /** One column of a tuple: its text, null for NULL, undefined where an update did not send it. */

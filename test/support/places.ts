@@ -3,11 +3,12 @@ import pg from 'pg'
 import { parseConfig } from '../../config.ts'
 import { parseLsn } from '../../core/position.ts'
 import { logger, metrics } from '../../observability.ts'
-import { analyticsDirectory, dprDirectory, embeddedRuntime, operationalUrl, SINKS } from '../../pipeline.ts'
+import { SINKS } from '../../sinks/names.ts'
+import { embeddedRuntime } from '../../runtime.ts'
 import type { Comparison } from '../../proof/compare.ts'
 import { untilPassed } from '../../proof/progress.ts'
+import { provable } from '../../commands/proving.ts'
 import { prove } from '../../proof/proof.ts'
-import { topics } from '../../transport/topics.ts'
 
 /**
  * Waits until a running pipeline has passed what the source has committed now, then calls `stop` and compares. Resolves
@@ -26,17 +27,7 @@ export async function comparePlaces(
       signal: AbortSignal.timeout(90_000),
     })
     await stop()
-    const proof = await prove({
-      ...runtime,
-      databaseUrl: config.DATABASE_URL!,
-      publication: config.NAMESPACE,
-      namespace: config.NAMESPACE,
-      pseudonymKey: config.PSEUDONYM_KEY!,
-      unified: await runtime.transport.topic(topics(config.NAMESPACE).unified),
-      dprDirectory: dprDirectory(config),
-      operationalUrl: operationalUrl(config),
-      analyticsDirectory: analyticsDirectory(config),
-    })
+    const proof = await prove(await provable(runtime))
     return proof.places
   } finally {
     await runtime.transport.close()

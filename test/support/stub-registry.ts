@@ -12,6 +12,8 @@ export interface StubRegistry {
   readonly requests: string[]
   /** Every request from now on gets this status; null for the usual answers. */
   failWith(status: number | null): void
+  /** The next setting of a level is met by another client's, as Apicurio tells it: 409, and the level is there. */
+  meetNext(): void
   authorization(): string | undefined
   close(): Promise<void>
 }
@@ -23,6 +25,7 @@ export async function stubRegistry(kind: 'confluent' | 'apicurio'): Promise<Stub
   const texts: string[] = []
   const requests: string[] = []
   let failure: number | null = null
+  let meets = false
   let authorization: string | undefined
 
   function answer(
@@ -38,7 +41,11 @@ export async function stubRegistry(kind: 'confluent' | 'apicurio'): Promise<Stub
     if (resource === 'config' && method === 'PUT') {
       const { compatibility } = JSON.parse(body) as { compatibility: string }
       levels.set(name, compatibility)
-      return [200, { compatibility }]
+      const met = meets
+      meets = false
+      return met
+        ? [409, { error_code: 409, message: "A rule named 'COMPATIBILITY' already exists." }]
+        : [200, { compatibility }]
     }
     if (resource === 'config') {
       const compatibilityLevel = levels.get(name) ?? (kind === 'apicurio' && subjects.has(name) ? 'NONE' : null)
@@ -90,6 +97,7 @@ export async function stubRegistry(kind: 'confluent' | 'apicurio'): Promise<Stub
     levels,
     requests,
     failWith: (status) => (failure = status),
+    meetNext: () => (meets = true),
     authorization: () => authorization,
     close: () => new Promise((resolve) => server.close(() => resolve())),
   }

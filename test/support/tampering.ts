@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { DuckDBInstance } from '@duckdb/node-api'
 import type { Received } from '../../core/message.ts'
+import { HEADER_BYTES } from '../../schemas/framing.ts'
 import { rowId } from '../../transforms/identity.ts'
 import type { Random } from '../../workload/random.ts'
 import type { TestDatabase } from './postgres.ts'
@@ -139,6 +140,7 @@ export type RowRecords = readonly Received[]
 
 export interface TopicVictims {
   readonly different: { readonly key: string; readonly records: RowRecords; readonly text: string }
+  /** Its records go, and the first becomes one of a row that the source does not have. */
   readonly missing: { readonly key: string; readonly records: RowRecords }
   /** Its newest record goes, an older one stays. */
   readonly stale: { readonly key: string; readonly records: RowRecords }
@@ -160,6 +162,7 @@ export function tamperTopic(
   )
   const idOf = ({ partition, offset }: Received): number => logs.get(partition)! * 2 ** 40 + offset
   const { different, missing, stale } = victims
+  const extra = missing.key.includes('-') ? chance.uuid(0) : String(900_000_000 + chance.int(0, 1_000_000))
   const touched = [different.records.at(-1)!, ...missing.records, stale.records.at(-1)!]
   const saved = touched.map((record) =>
     db.prepare('SELECT id, time, key, value FROM record WHERE id = ?').get(idOf(record))!,
@@ -169,14 +172,49 @@ export function tamperTopic(
   value[at]! ^= 1
   db.prepare('UPDATE record SET value = ? WHERE id = ?').run(value, idOf(different.records.at(-1)!))
   const remove = db.prepare('DELETE FROM record WHERE id = ?')
-  for (const record of [...missing.records, stale.records.at(-1)!]) remove.run(idOf(record))
+  for (const record of [...missing.records.slice(1), stale.records.at(-1)!]) remove.run(idOf(record))
+  const renamed = renamedRecord(missing.records[0]!, missing.key, extra)
+  db.prepare('UPDATE record SET key = ?, value = ? WHERE id = ?').run(
+    renamed.key,
+    renamed.value,
+    idOf(missing.records[0]!),
+  )
   return {
-    damage: [`${topic} ${different.key} different`, `${topic} ${missing.key} missing`, `${topic} ${stale.key} stale`],
+    damage: [
+      `${topic} ${different.key} different`,
+      `${topic} ${missing.key} missing`,
+      `${topic} ${extra} extra`,
+      `${topic} ${stale.key} stale`,
+    ],
     undo: () => {
       const put = db.prepare('INSERT OR REPLACE INTO record (id, time, key, value) VALUES (?, ?, ?, ?)')
       for (const row of saved) put.run(row['id']!, row['time']!, row['key']!, row['value']!)
       db.close()
     },
+  }
+}
+
+/** The same row under another key: an id of the governed topic in key and value, or the first column of a raw row. */
+function renamedRecord({ key, value }: Received, from: string, to: string): { key: Buffer; value: Buffer } {
+  if (from.includes('-')) return { key: replaced(key, from, to), value: replaced(value!, from, to) }
+  const head = Buffer.from([0, 2, 2]) // no image before, one after, whose first column is not null
+  const at = HEADER_BYTES + head.length
+  const old = zigzag(Number(from))
+  if (!value!.subarray(HEADER_BYTES, at + old.length).equals(Buffer.concat([head, old])))
+    throw new Error('no first row')
+  return { key, value: Buffer.concat([value!.subarray(0, at), zigzag(Number(to)), value!.subarray(at + old.length)]) }
+}
+
+function replaced(bytes: Buffer, from: string, to: string): Buffer {
+  return Buffer.from(bytes.toString('latin1').replaceAll(from, to), 'latin1')
+}
+
+/** An int as Avro writes it. */
+function zigzag(n: number): Buffer {
+  const bytes: number[] = []
+  for (let left = n * 2; ; left = Math.floor(left / 128)) {
+    bytes.push((left % 128) + (left < 128 ? 0 : 128))
+    if (left < 128) return Buffer.from(bytes)
   }
 }
 

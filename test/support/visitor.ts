@@ -19,6 +19,18 @@ export interface Visitor {
   readonly as?: string
 }
 
+/** Visits of the console at `url`: a page for as long as `work` takes. */
+export function visiting(browser: Browser, url: string) {
+  return async <T>(options: Visitor, work: (page: Page) => Promise<T>): Promise<T> => {
+    const page = await visitor(browser, url, options)
+    try {
+      return await work(page)
+    } finally {
+      await page.context().close()
+    }
+  }
+}
+
 /** A page of a browser of its own (cookies, cache), on the console at `url`, signed in by its form. */
 export async function visitor(browser: Browser, url: string, options: Visitor = {}): Promise<Page> {
   const { width = 1280, javaScript = true, as } = options

@@ -25,6 +25,8 @@ export interface Writes {
   /** Everything that was logged. */
   readonly logged: () => string
   today: string
+  /** Nothing is there any more, and it is the first of June 2026. */
+  reset(): Promise<void>
   call(
     method: NonNullable<InjectOptions['method']>,
     path: string,
@@ -38,8 +40,21 @@ export const SOMEBODY: Caller = {
   username: 'TEST_USER001',
   clientId: 'test',
   roles: new Set(Object.values(ROLES)),
+  scopes: new Set(['read', 'write']),
   caseloads: null,
 }
+
+const FIRST_DAY = '2026-06-01'
+
+/** What everything else that is written hangs on. */
+const ROOTS = [
+  'public.report',
+  'nomis.incident_cases',
+  'nomis.questionnaires',
+  ...['incident_mapping', 'rollout', 'edit', 'migration_history', 'migration_failure', 'comparison', 'difference'].map(
+    (table) => `migration.${table}`,
+  ),
+]
 
 export async function openWrites(): Promise<Writes> {
   const database = await testDatabase()
@@ -59,7 +74,11 @@ export async function openWrites(): Promise<Writes> {
     source,
     app,
     logged: () => log,
-    today: '2026-06-01',
+    today: FIRST_DAY,
+    reset: async () => {
+      writes.today = FIRST_DAY
+      await database.query(`TRUNCATE ${ROOTS.join(', ')} CASCADE`)
+    },
     call: async (method, url, body, as = {}) => {
       caller = { ...SOMEBODY, ...as }
       const raw = typeof body === 'string'

@@ -1,4 +1,4 @@
-/** What of a NOMIS incident's details is description and what was added later (domain 3.6). */
+/** What of a NOMIS incident's details is description and what was added later (rule legacy.addenda). */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { splitDetails } from '../../transforms/addenda.ts'

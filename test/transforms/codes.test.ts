@@ -1,4 +1,4 @@
-/** The code tables of both models, row for row (domain 3.1 to 3.5 and 4.5). */
+/** The code tables of both models, row for row. */
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import type { Fields } from '../../core/incident.ts'
@@ -135,7 +135,7 @@ const STAFF_ROLES = rows(`
   INV ACTIVELY_INVOLVED
 `)
 
-/** DPS status, whether consumers are told to ignore it (domain 1.4), whether handling has ended (domain 4.5). */
+/** DPS status, whether consumers are told to ignore it (rule status.ignored), whether handling has ended. */
 const STATUSES = rows(`
   DRAFT            no  no
   AWAITING_REVIEW  no  no
@@ -179,7 +179,7 @@ function refusalOf(table: UnifiedTable, cells: Record<string, string | number>):
   return refusal?.code
 }
 
-describe('incident types (domain 3.1)', () => {
+describe('incident types (rule codes.types)', () => {
   test('there are 60 types in 41 families', () => {
     expect(TYPES).toHaveLength(60)
     expect(new Set(TYPES.map(([, , family]) => family)).size).toBe(41)
@@ -188,6 +188,25 @@ describe('incident types (domain 3.1)', () => {
   test.each(TYPES)('NOMIS %s is the DPS type %s of family %s', (nomis, type, family) => {
     const report = mapped('nomis.incident_cases', { incident_type: nomis! })
     expect(report).toMatchObject({ type, typeFamily: family, typeRaw: nomis })
+  })
+
+  test('twelve codes of NOMIS are spelt like a family and mean one type of it', () => {
+    const families = new Set(TYPES.map(([, , family]) => family))
+    const alike = TYPES.filter(([nomis]) => families.has(nomis!))
+    expect(alike.map(([nomis, type]) => `${nomis} ${type}`).toSorted()).toEqual([
+      'ABSCOND ABSCOND_1',
+      'ASSAULT ASSAULT_1',
+      'BARRICADE BARRICADE_1',
+      'BOMB BOMB_1',
+      'DAMAGE DAMAGE_1',
+      'DISORDER DISORDER_1',
+      'DRUGS DRUGS_1',
+      'FIND FIND_2',
+      'FIRE FIRE_1',
+      'HOSTAGE HOSTAGE_1',
+      'SELF_HARM SELF_HARM_1',
+      'TOOL_LOSS TOOL_LOSS_1',
+    ])
   })
 
   test.each(TYPES)('the DPS type of NOMIS %s, %s, stands for itself', (_nomis, type, family) => {
@@ -205,6 +224,11 @@ describe('incident types (domain 3.1)', () => {
     expect(copied.toSorted()).toEqual(TYPES.map(([, type, family]) => `${type} ${family}`).toSorted())
   })
 
+  test("the families are those of the service's own copy", () => {
+    const copied = constants('constant_type_family').map((values) => values[0])
+    expect(copied.toSorted()).toEqual([...new Set(TYPES.map(([, , family]) => family))].toSorted())
+  })
+
   test.each(['ASSAULT', 'OLD_ASSAULT1', 'FINDS', 'ABSCONDER'])('DPS knows no %s since it renamed its types', (type) => {
     expect(refusalOf('public.report', { type })).toBe('UNKNOWN_CODE')
     expect(refusalOf('public.history', { type })).toBe('UNKNOWN_CODE')
@@ -216,7 +240,7 @@ describe('incident types (domain 3.1)', () => {
   })
 })
 
-describe('statuses (domain 3.2, 4.5)', () => {
+describe('statuses (rules codes.statuses, status.ignored)', () => {
   test.each(STATUSES)('%s: ignored downstream %s, completed %s', (status, ignored, completed) => {
     expect(mapped('public.report', { status: status! })).toMatchObject({
       status,
@@ -251,7 +275,7 @@ describe('statuses (domain 3.2, 4.5)', () => {
   })
 })
 
-describe('prisoner roles (domain 3.3)', () => {
+describe('prisoner roles (rule codes.prisoner-roles)', () => {
   test.each(PRISONER_ROLES)('NOMIS %s is %s', (nomis, role) => {
     expect(mapped('nomis.incident_case_parties', { participation_role: nomis! })).toMatchObject({
       prisonerRole: role,
@@ -265,7 +289,7 @@ describe('prisoner roles (domain 3.3)', () => {
   })
 })
 
-describe('prisoner outcomes (domain 3.4)', () => {
+describe('prisoner outcomes (rule codes.outcomes)', () => {
   test.each(OUTCOMES)('NOMIS %s is %s', (nomis, outcome) => {
     expect(mapped('nomis.incident_case_parties', { outcome_code: nomis! })).toMatchObject({
       outcome,
@@ -280,7 +304,7 @@ describe('prisoner outcomes (domain 3.4)', () => {
   })
 })
 
-describe('staff roles (domain 3.5)', () => {
+describe('staff roles (rule codes.staff-roles)', () => {
   test.each(STAFF_ROLES)('NOMIS %s is %s', (nomis, role) => {
     expect(mapped('nomis.incident_case_parties', { staff_id: 9, participation_role: nomis! })).toMatchObject({
       staffRole: role,
@@ -289,12 +313,22 @@ describe('staff roles (domain 3.5)', () => {
     expect(mapped('public.staff_involvement', { staff_role: role! })).toMatchObject({ staffRole: role })
   })
 
+  test.each([
+    ['DEC', 'DECEASED'],
+    ['HOST', 'HOSTAGE'],
+    ['VICT', 'VICTIM'],
+  ])('NOMIS %s is %s of prisoners as well: the kind of party decides', (nomis, role) => {
+    const party = { participation_role: nomis }
+    expect(mapped('nomis.incident_case_parties', party)).toMatchObject({ prisonerRole: role })
+    expect(mapped('nomis.incident_case_parties', { ...party, staff_id: 9 })).toMatchObject({ staffRole: role })
+  })
+
   test.each(['INPOSS', 'ASSIAL'])('NOMIS %s is no role of staff', (role) => {
     expect(refusalOf('nomis.incident_case_parties', { staff_id: 9, participation_role: role })).toBe('UNKNOWN_CODE')
   })
 })
 
-test('systems other than DPS and NOMIS are refused (domain 4.1)', () => {
+test('systems other than DPS and NOMIS are refused (rule dps.systems)', () => {
   expect(refusalOf('public.report', { source: 'OTHER' })).toBe('UNKNOWN_CODE')
   expect(refusalOf('public.report', { modified_in: 'OTHER' })).toBe('UNKNOWN_CODE')
 })

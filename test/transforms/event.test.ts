@@ -51,7 +51,7 @@ function told(...changes: readonly RowChange[]) {
 }
 
 describe('what an event says', () => {
-  test('has the shape of the service’s own, but for the location, and its transaction’s lineage', () => {
+  test('has the shape of the service’s own, but for the location, and its transaction’s lineage (rule service.events)', () => {
     const changes = transaction([updated(REPORT, { status: 'CLOSED' }), inserted('public.status_history')])
     expect(eventsOf(changes)).toEqual([
       {
@@ -183,7 +183,7 @@ describe('created, amended or deleted', () => {
       [['created', 'ANYTHING', 'ANYTHING', 'STATUS']],
     ],
     [
-      'all goes, one row after the other (domain 9.16)',
+      'all goes, one row after the other (rule dps.delete)',
       [...all.map((table) => deleted(table)), deleted(REPORT)],
       [['deleted', 'ANYTHING', ...PARTS.filter((part) => part !== 'BASIC_REPORT')]],
     ],

@@ -1,4 +1,4 @@
-/** What comes late or is rewritten: merges, moved bookings, question texts, codes, duplicates (domain 4.5, 4.6, 5.2, 9). */
+/** What comes late or is rewritten: merges, moved bookings, question texts, codes, duplicates. */
 import { describe, expect, test } from 'vitest'
 import type { Row, RowChange } from '../../core/change.ts'
 import { position } from '../../core/position.ts'
@@ -27,7 +27,7 @@ function told(...changes: readonly RowChange[]) {
     .map(({ additionalInformation: { reportReference }, parts }) => [reportReference, ...parts])
 }
 
-describe('a prisoner number that is merged into another (domain 5.2, 9.17, 9.27)', () => {
+describe('a prisoner number that is merged into another (rule dps.merges)', () => {
   const merge = (reference: string, id: number) =>
     updated(
       'public.prisoner_involvement',
@@ -69,7 +69,7 @@ describe('a prisoner number that is merged into another (domain 5.2, 9.17, 9.27)
   })
 })
 
-describe('a question whose text changes (domain 9.13)', () => {
+describe('a question whose text changes (rule dps.question-text)', () => {
   test('is the same question with its new text; a label that was not refreshed stays as it is', () => {
     const change = updated('public.question', {}, { question: 'WAS THERE A SERIOUS INJURY' })
     expect(unify(change).rows).toMatchObject([
@@ -87,7 +87,7 @@ describe('a question whose text changes (domain 9.13)', () => {
   })
 })
 
-describe('a code whose row comes after its first use, or never (domain 9.18)', () => {
+describe('a code whose row comes after its first use, or never (rule dps.late-codes)', () => {
   test('refuses nothing: a report is unified alike before and after', () => {
     const report = rowChange('public.report', { after: sourceRow('public.report') })
     const before = unify(report)
@@ -107,7 +107,7 @@ describe('a code whose row comes after its first use, or never (domain 9.18)', (
     expect(unify(rowChange('public.report', { after: report })).refusal).toMatchObject({ code: 'UNKNOWN_CODE' })
   })
 
-  test('that is no longer active is still read (domain 4.3)', () => {
+  test('that is no longer active is still read (rule dps.type-periods)', () => {
     const after = sourceRow('public.report', { type: 'FOOD_REFUSAL_1' })
     expect(unify(rowChange('public.report', { after }))).toMatchObject({
       refusal: null,
@@ -116,7 +116,7 @@ describe('a code whose row comes after its first use, or never (domain 9.18)', (
   })
 })
 
-describe('groupings of status, about which consumers disagree (domain 4.5)', () => {
+describe('groupings of status, about which consumers disagree (rule status.groupings)', () => {
   const all = STATUSES.map(({ status }) => status)
   const but = (...left: readonly string[]) => all.filter((status) => !left.includes(status))
   const set = (text: string) => text.split(' ')
@@ -174,7 +174,7 @@ describe('groupings of status, about which consumers disagree (domain 4.5)', () 
   })
 })
 
-describe('duplicates (domain 4.6)', () => {
+describe('duplicates (rule dps.duplicates)', () => {
   const ORIGINAL = '019012ab-7c4d-7e5f-8a9b-0c1d2e3f4a00'
 
   test('status, pointer and the request’s original reference are three facts, each told as the source has it', () => {

@@ -3,7 +3,7 @@ import { DateTime } from 'luxon'
 import { describe, expect, test } from 'vitest'
 import { london } from '../../transforms/london.ts'
 
-describe('London wall time becomes UTC once (domain 3.7, 9.26)', () => {
+describe('London wall time becomes UTC once (rule time.london)', () => {
   test.each([
     ['winter', '2024-01-15 12:34:56.789', '2024-01-15T12:34:56.789000Z'],
     ['summer', '2024-07-01 12:34:56.789012', '2024-07-01T11:34:56.789012Z'],

@@ -220,7 +220,7 @@ describe('a topic that is read again from any place on', () => {
   })
 })
 
-test('answers that are deleted and given again in one transaction are one amendment, in whatever order (domain 9.2)', () => {
+test('answers that are deleted and given again in one transaction are one amendment, in whatever order (rule dps.answers)', () => {
   const answers = fc.array(validRow('public.response'), { minLength: 1, maxLength: 6 })
   fc.assert(
     fc.property(answers, fc.boolean(), (rows, insertsFirst) => {

@@ -120,13 +120,13 @@ describe('codes that the rules do not know', () => {
     expect(code(table, cells).value['unifiedCode']).toBeNull()
   })
 
-  test('a type that is inactive, or that has no row yet, refuses no report (domain 9.18)', () => {
+  test('a type that is inactive, or that has no row yet, refuses no report (rule dps.late-codes)', () => {
     code('public.constant_type', { code: 'ASSAULT_5', active: false })
     code('public.constant_type', { code: 'ASSAULT_9' })
     expect(unify(rowChange('public.report', { after: sourceRow('public.report') })).refusal).toBeNull()
   })
 
-  test('a renamed code is a delete and an upsert (domain 1.4)', () => {
+  test('a renamed code is a delete and an upsert (rule dps.constants)', () => {
     const before = sourceRow('public.constant_type', { code: 'OLD_ASSAULT' })
     const { rows } = unify(rowChange('public.constant_type', { before, after: sourceRow('public.constant_type') }))
     expect(rows.map(({ op, value }) => [op, value['code']])).toEqual([

@@ -73,7 +73,7 @@ describe('the new model', () => {
     ])
   })
 
-  test('a report of NOMIS that was edited in DPS says both (domain 4.1)', () => {
+  test('a report of NOMIS that was edited in DPS says both (rule dps.systems)', () => {
     const [row] = inserted('public.report', { source: 'NOMIS', modified_in: 'DPS' })
     expect(row!.value).toMatchObject({ source: 'DPS', createdIn: 'NOMIS', systemOfRecord: 'DPS' })
     const [synchronised] = inserted('public.report', { source: 'NOMIS', modified_in: 'NOMIS' })
@@ -122,7 +122,7 @@ describe('the new model', () => {
     expect(inserted('public.staff_involvement')).toEqual([{ entity: 'StaffInvolvement', id, op: 'upsert', value }])
   })
 
-  test('a question keeps its machine text beside its label (domain 9.13)', () => {
+  test('a question keeps its machine text beside its label (rule dps.question-text)', () => {
     const id = rowId('public.question', '19')
     const value = {
       id,
@@ -180,7 +180,7 @@ describe('the new model', () => {
     expect(inserted('public.status_history')).toEqual([{ entity: 'StatusChange', id, op: 'upsert', value }])
   })
 
-  test('a change of type names the type before (domain 1.2)', () => {
+  test('a change of type names the type before (rule dps.type-change)', () => {
     const id = rowId('public.history', '22')
     const value = {
       id,
@@ -287,8 +287,8 @@ describe('the new model', () => {
   })
 })
 
-describe('the legacy model (domain 3.6)', () => {
-  test('an incident is a report, one status change of now at the time of reporting (domain 9.10), and its additions', () => {
+describe('the legacy model', () => {
+  test('an incident is a report, one status change of now at the time of reporting, and its additions (rules legacy.identity, legacy.status-history)', () => {
     const [report, status, addendum, ...more] = inserted('nomis.incident_cases')
     expect(more).toEqual([])
     const common = { ...NOMIS, sourceTable: 'nomis.incident_cases', sourceKey: '247314' }
@@ -367,7 +367,7 @@ describe('the legacy model (domain 3.6)', () => {
     })
   })
 
-  test('an incident that was never edited was last edited when it was created', () => {
+  test('an incident that was never edited was last edited when it was created (rule legacy.stamps)', () => {
     const [report] = inserted('nomis.incident_cases', { modify_datetime: null, modify_user_id: null })
     expect(report!.value).toMatchObject({
       modifiedAt: '2012-03-04T10:20:30.123456Z',
@@ -376,12 +376,35 @@ describe('the legacy model (domain 3.6)', () => {
     })
   })
 
+  test.each([
+    [
+      { agy_loc_id: 'NOU', questionnaire_id: 4001 },
+      { location: 'NOU', questionSetId: '4001' },
+    ],
+    [
+      { agy_loc_id: null, questionnaire_id: null },
+      { location: null, questionSetId: null },
+    ],
+  ])('agency and question set %o are taken over as they are (rule legacy.location)', (cells, fields) => {
+    expect(inserted('nomis.incident_cases', cells)[0]!.value).toMatchObject(fields)
+  })
+
+  test.each([
+    [{ response_locked_flag: 'Y' }, { responsesLocked: true }],
+    [{ response_locked_flag: null }, { responsesLocked: null }],
+    [{ follow_up_date: '2005-02-28 00:00:00' }, { followUpDate: '2005-02-28' }],
+    [{ follow_up_date: null }, { followUpDate: null }],
+  ])('%o stays, which the synchronisation left out (rule legacy.not-carried)', (cells, fields) => {
+    const [report] = inserted('nomis.incident_cases', cells)
+    expect(report!.value).toMatchObject({ ...fields, duplicatedReportId: null })
+  })
+
   test('a title or description that NOMIS never had is an absence without a placeholder', () => {
     const [report] = inserted('nomis.incident_cases', { incident_title: null, incident_details: null })
     expect(report!.value).toMatchObject({ title: null, description: null, placeholders: false })
   })
 
-  test('a party without staff id is a prisoner', () => {
+  test('a party without staff id is a prisoner (rule legacy.parties)', () => {
     const id = rowId('nomis.incident_case_parties', '247314/3')
     const value = {
       id,
@@ -419,7 +442,7 @@ describe('the legacy model (domain 3.6)', () => {
     })
   })
 
-  test("a question's text is its label too", () => {
+  test("a question's text is its label too (rule legacy.questions)", () => {
     const id = rowId('nomis.incident_case_questions', '247314/4')
     const value = {
       id,
@@ -459,12 +482,18 @@ describe('the legacy model (domain 3.6)', () => {
     expect(inserted('nomis.incident_case_responses')).toEqual([{ entity: 'Response', id, op: 'upsert', value }])
   })
 
-  test('a response without an answer stays: its date and comment were recorded', () => {
+  test('a response without an answer stays: its date and comment were recorded (rule legacy.responses)', () => {
     const [row] = inserted('nomis.incident_case_responses', { questionnaire_ans_id: null, answer: null })
     expect(row!.value).toMatchObject({ code: null, response: null, label: null, additionalInformation: 'in the cell' })
   })
 
-  test('a change of type names the type before, with its questionnaire', () => {
+  test('a response is of the time at which NOMIS recorded it, not of the report’s (rule legacy.responses)', () => {
+    const at = (create: string | null) =>
+      inserted('nomis.incident_case_responses', { create_datetime: create })[0]!.value['recordedAtLocal']
+    expect([at('2019-03-31 10:00:00.25'), at(null)]).toEqual(['2019-03-31T10:00:00.250000', null])
+  })
+
+  test('a change of type names the type before, with its questionnaire (rule legacy.history)', () => {
     const id = rowId('nomis.incident_questionnaire_hty', '901')
     const value = {
       id,
@@ -483,7 +512,7 @@ describe('the legacy model (domain 3.6)', () => {
     expect(inserted('nomis.incident_questionnaire_hty')).toEqual([{ entity: 'TypeChange', id, op: 'upsert', value }])
   })
 
-  test('questions and responses of an earlier type, which reach their incident through the change of type', () => {
+  test('questions and responses of an earlier type hang on the change of type, with their dates (rule legacy.history)', () => {
     const typeChangeId = inserted('nomis.incident_questionnaire_hty')[0]!.id
     const [question] = inserted('nomis.incident_que_question_hty')
     expect(question).toMatchObject({
@@ -497,9 +526,10 @@ describe('the legacy model (domain 3.6)', () => {
       id: rowId('nomis.incident_que_response_hty', '901/5/8'),
       value: { ...NOMIS, questionId: question!.id, ofEarlierType: true, sequence: 8, code: '182300', response: 'YES' },
     })
+    expect(response!.value['responseDate']).toBe('2004-07-01')
   })
 
-  test('a requirement is a request for correction without action and user type', () => {
+  test('a requirement is a request for correction without action and user type (rule legacy.requirements)', () => {
     const id = rowId('nomis.incident_case_requirements', '247314/2')
     const value = {
       id,
@@ -524,19 +554,22 @@ describe('the legacy model (domain 3.6)', () => {
 
   const ofIncidents = SAMPLED_TABLES.filter((name) => /^nomis\.incident_(case|que)/.test(name))
 
-  test.each(ofIncidents)('a row of %s from reference 10 000 000 on is a copy of a DPS report (domain 9.6)', (table) => {
-    const row = sourceRow(table)
-    for (const parts of [{ after: row }, { before: row, after: row }, { before: row }]) {
-      const copy = unify(rowChange(table, { ...parts, reference: '10000000' }))
-      expect(copy).toMatchObject({ rows: [], refusal: null, absence: 'copy-of-dps' })
-    }
-    const last = unify(rowChange(table, { after: row, reference: '9999999' }))
-    expect(last).toMatchObject({ refusal: null, absence: null })
-    expect(last.rows.length).toBeGreaterThan(0)
-  })
+  test.each(ofIncidents)(
+    'a row of %s from reference 10 000 000 on is a copy of a DPS report (rule nomis.copies)',
+    (table) => {
+      const row = sourceRow(table)
+      for (const parts of [{ after: row }, { before: row, after: row }, { before: row }]) {
+        const copy = unify(rowChange(table, { ...parts, reference: '10000000' }))
+        expect(copy).toMatchObject({ rows: [], refusal: null, absence: 'copy-of-dps' })
+      }
+      const last = unify(rowChange(table, { after: row, reference: '9999999' }))
+      expect(last).toMatchObject({ refusal: null, absence: null })
+      expect(last.rows.length).toBeGreaterThan(0)
+    },
+  )
 })
 
-describe('placeholders are absences (domain 9.12)', () => {
+describe('placeholders are absences (rule legacy.placeholders)', () => {
   const gone = {
     title: 'NO DETAILS GIVEN',
     description: 'NO DETAILS GIVEN',
@@ -613,7 +646,7 @@ describe('what a change does', () => {
     ])
   })
 
-  test('an addition that is no longer in the details is deleted, one that is in them again upserted (domain 3.6)', () => {
+  test('an addition that is no longer in the details is deleted, one that is in them again upserted (rule legacy.addenda)', () => {
     const second = 'User:Green,Bo Date:06/07/2004 11:00And then this.'
     const one = sourceRow('nomis.incident_cases')
     const two = sourceRow('nomis.incident_cases', { incident_details: `${one['incident_details'] as string}${second}` })
@@ -646,7 +679,7 @@ describe('what a change does', () => {
     ])
   })
 
-  test('a row that cannot be mapped is refused, and what the row before made goes', () => {
+  test('a row that cannot be mapped is refused, and what the row before made goes (rule codes.unknown)', () => {
     const before = sourceRow('nomis.incident_case_parties', { staff_id: 485, outcome_code: null })
     const after = sourceRow('nomis.incident_case_parties', { participation_role: 'DRONE' })
     expect(unify(rowChange('nomis.incident_case_parties', { before, after }))).toMatchObject({

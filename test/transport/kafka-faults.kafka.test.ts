@@ -22,6 +22,7 @@ import {
   ownBroker,
   ownCluster,
 } from '../support/kafka.ts'
+import { pause } from '../../core/pause.ts'
 
 /** Writes on until it is stopped; then resolves with how many records were acknowledged. */
 function writing(topic: Topic): { written(): number; stop(): Promise<number> } {
@@ -72,8 +73,6 @@ async function writesOn(writer: { written(): number }): Promise<void> {
   await until(() => writer.written() > before + 900)
   await pause(300)
 }
-
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
 describeOwnBroker('a broker that dies and comes back', () => {
   test('costs writers and readers time, and no record is lost, doubled or out of order', async () => {

@@ -31,7 +31,7 @@ test('every code that the mapping knows is generated', () => {
   expect(new Set(DPS_CODES.statuses.keys())).toEqual(new Set(DPS_STATUSES))
 })
 
-test('a copy in NOMIS never has a status that means something else than its report’s, but for DUP (domain 3.2)', () => {
+test('a copy in NOMIS never has a status that means something else than its report’s, but for DUP (rule nomis.write-back)', () => {
   const changed = Object.entries(COPIED_STATUSES).filter(
     ([dps, nomis]) => NOMIS_CODES.statuses.get(nomis)?.status !== dps,
   )
@@ -52,7 +52,7 @@ test('transitions lead from status to status, and every status can be reached an
   expect(to).toEqual(new Set(DPS_STATUSES))
 })
 
-test('no two questions and no two answers of different types share an id, and texts fit NOMIS (domain 2.1)', () => {
+test('no two questions and no two answers of different types share an id, and texts fit NOMIS (rule nomis.tables)', () => {
   const questions = QUESTION_SETS.flatMap((set) => set.questions)
   const answers = questions.flatMap((question) => question.answers)
   expect(new Set(questions.map((question) => question.id)).size).toBe(questions.length)

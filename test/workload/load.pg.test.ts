@@ -124,22 +124,22 @@ describe('seeded reports', () => {
       `octet_length(description) > 8192 AND pg_column_size(description) > 2000`,
     ],
     [
-      'the placeholder for no description (domain 9.12)',
+      'the placeholder for no description (rule legacy.placeholders)',
       `description = 'NO DETAILS GIVEN' AND title = 'NO DETAILS GIVEN'`,
     ],
-    ['the placeholder for nobody (domain 9.12)', `reported_by = 'unknown'`],
+    ['the placeholder for nobody (rule legacy.placeholders)', `reported_by = 'unknown'`],
     ['an empty text', `description = ''`],
     [
-      'an hour that the clock left out (domain 9.26)',
+      'an hour that the clock left out (rule time.london)',
       `incident_date_and_time IN ('2024-03-31 01:30', '2025-03-30 01:30')`,
     ],
     [
-      'an hour that was there twice (domain 9.26)',
+      'an hour that was there twice (rule time.london)',
       `incident_date_and_time IN ('2024-10-27 01:30', '2025-10-26 01:30')`,
     ],
     ['microseconds', `extract(microseconds FROM reported_at)::int % 1000 > 0`],
     [
-      'a report taken over from NOMIS and edited since (domain 4.1)',
+      'a report taken over from NOMIS and edited since (rule dps.systems)',
       `source = 'NOMIS' AND modified_in = 'DPS' AND question_set_id IS NOT NULL`,
     ],
     ['a duplicate with its original', `status = 'DUPLICATE' AND duplicated_report_id IS NOT NULL`],
@@ -154,19 +154,19 @@ describe('seeded reports', () => {
         WHERE a.staff_id IS NULL AND a.offender_no IS NOT NULL AND b.staff_id IS NOT NULL AND incident_case_id < 10000000`,
     ],
     [
-      'the second code for an involved member of staff (domain 3.5)',
+      'the second code for an involved member of staff (rule codes.staff-roles)',
       `SELECT FROM nomis.incident_case_parties WHERE participation_role = 'INV'`,
     ],
     [
-      'an answer that has only a comment (domain 2.1)',
+      'an answer that has only a comment (rule nomis.answers)',
       `SELECT FROM nomis.incident_case_responses WHERE questionnaire_ans_id IS NULL AND answer IS NULL`,
     ],
     [
-      'additions inside the details (domain 3.6)',
+      'additions inside the details (rule legacy.addenda)',
       `SELECT FROM nomis.incident_cases WHERE incident_details ~ 'User:[^,]+,\\S+ Date:\\d\\d-[A-Z][a-z]{2}-\\d{4} \\d\\d:\\d\\d'`,
     ],
     [
-      'a time with another day than the date (domain 2.1)',
+      'a time with another day than the date (rule nomis.moments)',
       `SELECT FROM nomis.incident_cases WHERE incident_time::date <> incident_date::date`,
     ],
     [
@@ -179,12 +179,12 @@ describe('seeded reports', () => {
       `SELECT FROM nomis.incident_cases JOIN report ON report_reference = incident_case_id::text WHERE source = 'NOMIS'`,
     ],
     [
-      'copies of DPS reports in the sequences of the write-back (domain 3.6)',
+      'copies of DPS reports in the sequences of the write-back (rule nomis.copies)',
       `SELECT FROM nomis.incident_cases JOIN report ON report_reference = incident_case_id::text
         JOIN nomis.incident_case_parties USING (incident_case_id) WHERE source = 'DPS' AND incident_case_id >= 10000000 AND party_seq >= 2000`,
     ],
     [
-      'an assault with a serious injury (domain 6.2)',
+      'an assault with a serious injury (rule service.cattool)',
       `SELECT FROM report r JOIN question q ON q.report_id = r.id JOIN response a ON a.question_id = q.id
         WHERE r.type = 'ASSAULT_5' AND q.question = 'WAS A SERIOUS INJURY SUSTAINED' AND a.response = 'YES'`,
     ],
@@ -316,7 +316,7 @@ describe('transactions', () => {
   })
 
   test.each(Object.entries(WRITTEN))(
-    'of the pattern %s write what they should (domain 1.7)',
+    'of the pattern %s write what they should (rule dps.writes)',
     (name, { must, may = '' }) => {
       const mine = log.filter((_, i) => patterns[i] === name)
       const allowed = new Set([...words(must), ...words(may)])
@@ -335,7 +335,7 @@ describe('transactions', () => {
     expect(new Set(patterns)).toEqual(new Set(Object.keys(WRITTEN)))
   })
 
-  test('that answer again mostly insert the new answers before the old go, but not always (domain 9.2)', () => {
+  test('that answer again mostly insert the new answers before the old go, but not always (rule dps.answers)', () => {
     const firsts = log
       .filter((changes, i) => patterns[i] === 'answer-again' && changes.includes('-response'))
       .map((changes) => (changes.indexOf('+response') < changes.indexOf('-response') ? 'insert' : 'delete'))

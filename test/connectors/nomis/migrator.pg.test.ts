@@ -25,12 +25,8 @@ beforeAll(async () => {
 })
 afterAll(() => writes.close())
 beforeEach(async () => {
-  writes.today = '2026-06-01'
   target = embeddedTarget(writes.source, () => new Date(`${writes.today}T12:00:00Z`))
-  await writes.database.query(
-    `TRUNCATE nomis.incident_cases, nomis.questionnaires, public.report, migration.incident_mapping, migration.rollout,
-       migration.migration_history, migration.migration_failure, migration.edit, migration.comparison, migration.difference CASCADE`,
-  )
+  await writes.reset()
 })
 
 async function nomis(options: SimulatorOptions, more: { tries?: number; timeoutMs?: number } = {}) {

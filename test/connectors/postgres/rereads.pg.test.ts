@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import pg from 'pg'
-import { adoptionMarkers, dropSlot } from '../../../connectors/postgres/adopt.ts'
-import { ask, type Request } from '../../../connectors/postgres/requests.ts'
+import { adoption, dropSlot } from '../../../connectors/postgres/adopt.ts'
+import { ask, askHold, type Hold, type Request } from '../../../connectors/postgres/requests.ts'
 import { readProgress, untilDone } from '../../../proof/repair.ts'
 import {
   image,
@@ -9,7 +9,6 @@ import {
   keyText,
   tableName,
   type Change,
-  type Marker,
   type RowChange,
 } from '../../../core/change.ts'
 import { BEGINNING, epochOf, type Position } from '../../../core/position.ts'
@@ -258,6 +257,65 @@ describe('rows are read again while the stream runs', () => {
   })
 })
 
+describe('a table whose reading is paused', () => {
+  async function hold(kind: Hold['kind'], ...names: string[]): Promise<void> {
+    const client = new pg.Client({ connectionString: database.url })
+    await client.connect()
+    await askHold(client, name, { kind, tables: names }).finally(() => client.end())
+    await caughtUp()
+  }
+
+  const rowsRead = (id: string, table: string) =>
+    readProgress(state.path, id)?.parts.find((part) => part.table === table)?.rows ?? 0
+
+  test('rests at the chunk in hand while others are read and its rows stream, and goes on where it was', async () => {
+    start()
+    await whole()
+    const id = await asked({ ...tables('public.report', 'public.loose'), rate: 400 } as Request)
+    await expect.poll(() => rowsRead(id, 'public.report'), { timeout: 20_000 }).toBeGreaterThan(0)
+    await hold('pause', 'public.report')
+    await reread(tables('public.loose', 'public.empty'))
+    const rested = rowsRead(id, 'public.report')
+    expect(rested).toBeLessThan(1_000)
+    await database.query(`UPDATE report SET title = 'streams on' WHERE id = 1`)
+    await expectEqual('public.report')
+    expect(rowsRead(id, 'public.report')).toBe(rested)
+    expect(readProgress(state.path, id)).toMatchObject({ done: false })
+    await hold('resume', 'public.report')
+    const { parts } = await done(id)
+    expect(parts.map(({ table, outcome, restarts }) => `${table} ${outcome} ${restarts}`)).toEqual([
+      'public.loose done 0',
+      'public.report done 0',
+    ])
+    await expectEqual('public.report', 'public.loose')
+  })
+
+  test('is paused after kill -9 too, with those that hang on it; and when it goes on no chunk is missing', async () => {
+    const options = { url: database.url, name, stateDirectory: state.path, chunkBytes: CHUNK_BYTES }
+    const child = captureProcess(options, topic)
+    await whole()
+    const id = await asked({ ...tables('public.report', 'public.question', 'public.loose'), rate: 400 } as Request)
+    await expect.poll(() => rowsRead(id, 'public.report'), { timeout: 20_000 }).toBeGreaterThan(0)
+    await hold('pause', 'public.report')
+    child.kill()
+    await child.ended
+    start()
+    await reread(tables('public.loose'))
+    expect(readProgress(state.path, id)!.parts.map(({ table, outcome }) => `${table} ${outcome}`)).toEqual([
+      'public.loose done',
+      'public.report reading',
+    ])
+    await hold('resume', 'public.report')
+    const { parts } = await done(id)
+    expect(parts.map(({ table, rows }) => `${table} ${rows}`)).toEqual([
+      'public.loose 50',
+      'public.question 1000',
+      'public.report 1000',
+    ])
+    await expectEqual('public.report', 'public.question')
+  })
+})
+
 describe('what the source has no more', () => {
   test('a sweep deletes it, as a row read outside the stream and with the state that the topic held', async () => {
     start()
@@ -338,8 +396,8 @@ describe('a source that was adopted', () => {
     const refused = start()
     await expect(refused.stop()).rejects.toMatchObject({ code: 'IDENTITY' })
     running.length = 0
-    const options = { url: database.url, slot: name, stateDirectory: state.path, tails: tailsOf(topic) }
-    topic.push(...((await adoptionMarkers(options)) as Marker[]))
+    const options = { url: database.url, slot: name, stateDirectory: state.path, tails: tailsOf(topic), ends: [] }
+    topic.push(...(await adoption(options)).markers)
     start()
     const again = () => topic.some((each) => each.op === 'm' && each.snapshotDone && epochOf(each.position) === 2)
     await expect.poll(again, { timeout: 30_000 }).toBe(true)

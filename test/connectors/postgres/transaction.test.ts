@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Relation } from '../../../connectors/postgres/pgoutput.ts'
-import type { Frame } from '../../../connectors/postgres/replication.ts'
+import type { Frame } from '../../../connectors/postgres/framing.ts'
 import { transactionPool, type OpenTransaction } from '../../../connectors/postgres/transaction.ts'
 import { PipelineError } from '../../../core/error.ts'
 

@@ -1,0 +1,93 @@
+/** How the topics stand, and how far each of the raw topic's readers is. */
+import { lsnOf } from '../core/position.ts'
+import type { Places } from '../core/place.ts'
+import { topicsOf, type Runtime } from '../runtime.ts'
+import { rawDecoder } from '../schemas/raw-decoder.ts'
+import { SINKS } from '../sinks/names.ts'
+import { readTails } from '../transport/recovery.ts'
+import type { Topic } from '../transport/topic.ts'
+
+export type Reader = 'unify' | (typeof SINKS)[number]
+const READERS: readonly Reader[] = ['unify', ...SINKS]
+
+/** How far one of them is. */
+export interface ReaderNow {
+  /** Records that it has taken, and those that it has not. */
+  readonly passed: number
+  readonly behind: number
+  /** When the oldest that it has not taken was written; null when there is none. */
+  readonly oldest: number | null
+  readonly lsn: number | null
+}
+
+export interface TopicsNow {
+  readonly rawHigh: number
+  readonly governedHigh: number
+  readonly deadLetters: number
+  readonly capturedTo: { readonly lsn: number; readonly at: number } | null
+  readonly snapshotDone: boolean
+  readonly readers: ReadonlyMap<Reader, ReaderNow>
+}
+
+/** Gives how they stand each time; rejects when they cannot be read. */
+export function topicsReader({ config, transport, registry, raw }: Runtime): () => Promise<TopicsNow> {
+  const decoder = rawDecoder(registry)
+  const names = topicsOf(config)
+  const opened: Promise<readonly Topic[]> = Promise.all([
+    transport.topic(names.unified),
+    transport.topic(names.events),
+    transport.topic(names.deadLetters),
+  ])
+  opened.catch(() => {})
+  return async (): Promise<TopicsNow> => {
+    const [unified, events, letters] = await opened
+    const bounds = await raw.bounds()
+    const [unifiedBounds, eventBounds, letterBounds] = await Promise.all(
+      [unified!, events!, letters!].map((topic) => topic.bounds()),
+    )
+    const tails = await readTails(raw, decoder)
+    const markers = tails.flatMap(({ marker }) => (marker === null ? [] : [marker]))
+    const oldest = markers.toSorted((a, b) => (a.position < b.position ? -1 : 1))[0]
+    const readers = await Promise.all(
+      READERS.map(async (reader) => {
+        const places = await transport.committed(`${config.NAMESPACE}.${reader}`, raw)
+        return [reader, await readerOf(raw, bounds, places)] as const
+      }),
+    )
+    return {
+      rawHigh: sum(bounds.map(({ high }) => high)),
+      governedHigh: sum([...unifiedBounds!, ...eventBounds!].map(({ high }) => high)),
+      deadLetters: sum(letterBounds!.map(({ low, high }) => high - low)),
+      capturedTo:
+        oldest === undefined || markers.length < tails.length
+          ? null
+          : { lsn: lsnOf(oldest.position), at: oldest.committedAt / 1000 },
+      snapshotDone: markers.length === tails.length && markers.every(({ snapshotDone }) => snapshotDone),
+      readers: new Map(readers),
+    }
+  }
+}
+
+async function readerOf(raw: Topic, bounds: Awaited<ReturnType<Topic['bounds']>>, places: Places): Promise<ReaderNow> {
+  const next = bounds.map(({ low }, partition) => Math.max(low, places.get(partition)?.next ?? 0))
+  const behind = bounds.map(({ high }, partition) => Math.max(0, high - next[partition]!))
+  const oldest = await Promise.all(
+    behind.map(async (records, partition) => {
+      if (records === 0) return null
+      const page = await raw.page(partition, next[partition]!, next[partition]! + 1)
+      return page.records[0]?.timestampMs ?? null
+    }),
+  )
+  const known = oldest.filter((moment) => moment !== null)
+  const heights = [...places.values()].map(({ height }) => height).filter((height) => height !== '')
+  return {
+    passed: sum([...places.values()].map((place) => place.next)),
+    behind: sum(behind),
+    oldest: known.length === 0 ? null : Math.min(...known),
+    lsn: heights.length === 0 ? null : lsnOf(heights.toSorted().at(-1)!),
+  }
+}
+
+export function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, n) => total + n, 0)
+}

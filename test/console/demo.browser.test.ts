@@ -1,0 +1,218 @@
+/** The demo's console in a real browser: on real data, each act once from end to end. */
+import { DuckDBInstance } from '@duckdb/node-api'
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
+import {
+  describeInBrowser,
+  expectFits,
+  expectInert,
+  expectWell,
+  MARKUP,
+  openBrowser,
+  tabTo,
+  visiting,
+  WIDTHS,
+} from '../support/browser.ts'
+import {
+  breakOneRow,
+  forgetUnknownRole,
+  knowUnknownRole,
+  openDemoConsole,
+  shownNumbers,
+  tamperWithStore,
+  until,
+  type DemoConsole,
+} from '../support/console-demo.ts'
+
+let browser: Browser
+let demo: DemoConsole
+let visit: ReturnType<typeof visiting>
+
+/** What it becomes, while the page is loaded again and again. */
+async function comes(page: Page, path: string, text: string | RegExp): Promise<void> {
+  await vi.waitFor(
+    async () => {
+      await page.goto(path)
+      expect(await page.locator('main').innerText()).toMatch(text)
+    },
+    { timeout: 60_000, interval: 500 },
+  )
+}
+
+async function report(page: Page, title: string): Promise<string> {
+  await page.goto('/incidents/new')
+  await page.getByLabel('Type').selectOption('FIRE_1')
+  await page.getByRole('textbox', { name: 'Prison' }).fill('MDI')
+  await page.getByLabel('When did it happen?').fill('2026-01-15T09:30')
+  await page.getByRole('textbox', { name: 'Title' }).fill(title)
+  await page.getByLabel('What happened?').fill(MARKUP)
+  await page.getByRole('button', { name: 'Save as a draft' }).click()
+  const heading = await page.getByRole('heading', { level: 1, name: /^Incident \d+/ }).textContent()
+  return heading!.replace('Incident ', '').trim()
+}
+
+async function analysed(sql: string): Promise<unknown[][]> {
+  const instance = await DuckDBInstance.create(demo.analytics, { access_mode: 'READ_ONLY' })
+  try {
+    const connection = await instance.connect()
+    return (await connection.runAndReadAll(sql)).getRows()
+  } finally {
+    instance.closeSync()
+  }
+}
+
+describeInBrowser('the demo’s console', { timeout: 240_000 }, () => {
+  beforeAll(async () => {
+    browser = await openBrowser()
+    demo = await openDemoConsole({ reports: 12 })
+    visit = visiting(browser, demo.url)
+  }, 240_000)
+
+  afterAll(async () => {
+    await browser?.close()
+    await demo?.close()
+  })
+
+  afterEach(forgetUnknownRole)
+
+  test('every number of the first page is that of /metrics of the same moment, as a browser shows it', async () => {
+    await visit({ as: 'WATCHER' }, async (page) => {
+      await vi.waitFor(
+        async () => {
+          const shown = shownNumbers(await page.locator('#now').innerHTML())
+          const told = await (await fetch(demo.metricsUrl)).text()
+          expect([...shownNumbers(await page.locator('#now').innerHTML())]).toEqual([...shown])
+          expect(shown.size).toBeGreaterThan(20)
+          for (const [name, value] of shown) expect(told).toContain(`${name} ${value}\n`)
+        },
+        { timeout: 60_000, interval: 100 },
+      )
+    })
+  })
+
+  test('a prison is switched over, and a new incident goes all the way into DuckDB and onto its page', async () => {
+    await visit({ as: 'ADMINISTRATOR', javaScript: false }, async (page) => {
+      await page.goto('/rollout')
+      await page.getByRole('textbox', { name: 'Prison' }).fill('MDI')
+      await page.getByLabel('Reported in DPS from').fill('2025-01-01')
+      await page.getByLabel('Why?').fill('Moorland begins')
+      await page.getByRole('button', { name: 'Save' }).click()
+      await page.getByText('It is saved').waitFor()
+    })
+    const reference = await visit({ as: 'REPORTER' }, (page) => report(page, MARKUP))
+    await until(
+      async () => (await analysed(`SELECT 1 FROM current_report WHERE reference = '${reference}'`)).length === 1,
+    )
+    await visit({ as: 'OPERATOR' }, async (page) => {
+      await page.goto('/analyse')
+      await page
+        .getByRole('textbox', { name: 'SQL' })
+        .fill(`SELECT reference, status FROM current_report WHERE reference = '${reference}'`)
+      await page.getByRole('button', { name: 'Run' }).click()
+      await page.getByRole('cell', { name: reference }).waitFor()
+    })
+    await visit({ as: 'REPORTER' }, async (page) => {
+      for (const path of [`/incidents/${reference}`, `/incidents/${reference}/amend`, `/incidents?prison=MDI`]) {
+        await page.goto(path)
+        await page.getByRole('heading', { level: 1 }).waitFor()
+        await expectInert(page)
+      }
+    })
+  })
+
+  test('a row that no rule maps is told, tried without effect, and replayed once the rules know it', async () => {
+    await breakOneRow(demo.database)
+    await visit({ as: 'OPERATOR' }, async (page) => {
+      await comes(page, '/failures', 'Unknown code')
+      await page.getByRole('button', { name: /See what today/ }).click()
+      await page.getByText('Still refused: UNKNOWN_CODE').waitFor()
+      knowUnknownRole()
+      await page.goto('/failures')
+      await tabTo(page, /^\d+\/\d+$/)
+      await page.keyboard.press('Space')
+      await page.getByLabel('Why').fill('the role is in the tables now')
+      await page.getByRole('button', { name: 'Replay', exact: true }).click()
+      await page.getByText('Asked for: their rows are read again').waitFor()
+      await until(async () => {
+        const rows = await demo.database.query(
+          `SELECT 1 FROM prisons.incidents_prisoner_involvement WHERE prisoner_role = 'PERPETRATOR' AND source = 'NOMIS'
+           UNION ALL SELECT 1 FROM prisons.incidents_staff_involvement WHERE staff_role = 'ACTIVELY_INVOLVED' AND source = 'NOMIS'`,
+        )
+        return rows.length > 0
+      })
+      await page.goto('/')
+      await page.getByRole('cell', { name: 'the role is in the tables now' }).first().waitFor()
+    })
+  })
+
+  test('a row that somebody changed in the store is found, named without its value, and repaired', async () => {
+    await tamperWithStore(demo.database)
+    await visit({ as: 'OPERATOR', javaScript: false }, async (page) => {
+      await page.goto('/reconciliation')
+      await page.getByLabel('Why').fill('every week')
+      await page.getByRole('button', { name: 'Compare now' }).click()
+      await comes(page, '/reconciliation', '1 rows differ')
+      await page.getByRole('link', { name: '1 differ' }).click()
+      await page.getByRole('cell', { name: 'title', exact: true }).waitFor()
+      expect(await page.content()).not.toContain('tampered')
+      await page.getByLabel('Why').fill('somebody changed it')
+      await page.getByRole('button', { name: 'Repair these rows' }).click()
+      await comes(page, '/reconciliation', 'No row differs')
+    })
+  })
+
+  test('a table is paused, asked for, seen to wait, and read when it is resumed', async () => {
+    await visit({ as: 'OPERATOR', javaScript: false }, async (page) => {
+      const act = async (button: string, why: string): Promise<void> => {
+        await page.goto('/tables')
+        await page.getByRole('checkbox', { name: 'public.status_history' }).check()
+        await page.getByLabel('Why').fill(why)
+        await page.getByRole('button', { name: button }).click()
+        await page.getByRole('status').waitFor()
+      }
+      await act('Pause reading', 'the source is busy')
+      await comes(page, '/tables', /public\.status_history[^\n]*paused/)
+      await act('Read them again', 'after a fix')
+      await act('Resume reading', 'it is quiet again')
+      await comes(page, '/tables', /public\.status_history[^\n]*done, \d+ rows/)
+      await page.goto('/')
+      for (const what of ['Pause tables', 'Snapshot tables', 'Resume tables'])
+        await page.getByRole('cell', { name: what }).waitFor()
+    })
+  })
+
+  test.for(WIDTHS)('every page on real data is well at %i px, and says the same without script', async (width) => {
+    const [row] = await demo.database.query<{ reference: string }>(
+      `SELECT report_reference AS reference FROM public.report WHERE source = 'DPS' ORDER BY id LIMIT 1`,
+    )
+    const pages: readonly (readonly [as: string, path: string, heading: RegExp])[] = [
+      ['OPERATOR', '/', /behind the prison system/],
+      ['OPERATOR', '/tables', /Tables/],
+      ['OPERATOR', '/incidents', /Incidents/],
+      ['REPORTER', `/incidents/${row!.reference}`, /Incident \d+/],
+      ['OPERATOR', '/rollout', /Rollout/],
+      ['OPERATOR', '/failures', /Failures/],
+      ['OPERATOR', '/reconciliation', /./],
+      ['OPERATOR', '/contracts', /Contracts/],
+      ['OPERATOR', '/contracts/incidents.unified-Report', /./],
+      ['OPERATOR', '/analyse', /Analyse/],
+      ['AUDITOR', '/access', /Access/],
+    ]
+    for (const as of new Set(pages.map(([who]) => who))) {
+      const its = pages.filter(([who]) => who === as)
+      await visit({ as, width }, async (page) => {
+        for (const [, path, heading] of its) {
+          await page.goto(path)
+          await expectWell(page, heading)
+        }
+      })
+      await visit({ as, width, javaScript: false }, async (page) => {
+        for (const [, path, heading] of its) {
+          await page.goto(path)
+          expect(await page.getByRole('heading', { level: 1 }).textContent()).toMatch(heading)
+          await expectFits(page)
+        }
+      })
+    }
+  })
+})

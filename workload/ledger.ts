@@ -1,0 +1,151 @@
+/**
+ * The ledger: transactions of every kind from several writers at once, on incidents of both models that no two writers
+ * share. What was committed in the end is known of each one, whatever happened to server and network meanwhile, and
+ * a seed repeats it: a transaction that did not commit is run again before the next.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
+import { LEDGER_PATTERNS, type LedgerPattern } from './ledger-patterns.ts'
+import { KEYS_A_TURN } from './ledger-rows.ts'
+import { random } from './random.ts'
+
+export interface LedgerOptions {
+  readonly url: string
+  readonly seed: number
+  /** Which run of the seed: each one's transactions are others. */
+  readonly run: number
+  readonly writers: number
+  /** Of each writer. */
+  readonly transactions: number
+  /** The mean pause of a writer between two transactions. */
+  readonly pauseMs: number
+  /** Called after each transaction that has ended, with how many have, of all writers. */
+  onTransaction?(ended: number): void
+  /** How long a server that is away is waited for. */
+  readonly patienceMs: number
+}
+
+export interface LedgerEntry {
+  readonly txId: number
+  readonly pattern: string
+}
+
+export interface Ledger {
+  /** In the order in which each writer had them; a writer's are not ordered with another's. */
+  readonly committed: readonly LedgerEntry[]
+  /** Rolled back by the writer, or by the server's end. */
+  readonly rolledBack: readonly LedgerEntry[]
+}
+
+/** So that runs of one seed on one database never use a row number twice; row numbers are int4. */
+const RUNS = 2_000
+const TURNS = 40
+const WRITERS = 4
+const WEIGHTS = LEDGER_PATTERNS.map((pattern) => [pattern, pattern.weight] as const)
+
+/** Rejects with the database's error when it is none that passes, or lasts longer than the patience. */
+export async function runLedger(options: LedgerOptions): Promise<Ledger> {
+  const { writers, transactions } = options
+  if (writers > WRITERS || transactions > TURNS)
+    throw new RangeError(`at most ${WRITERS} writers with ${TURNS} transactions each`)
+  const committed: LedgerEntry[] = []
+  const rolledBack: LedgerEntry[] = []
+  let ended = 0
+  const ends = (): void => options.onTransaction?.((ended += 1))
+  const work = Array.from({ length: writers }, (_, writer) =>
+    write({ ...options, writer, committed, rolledBack, ends }),
+  )
+  const failed = (await Promise.allSettled(work)).find((each) => each.status === 'rejected')
+  if (failed !== undefined) throw failed.reason
+  return { committed, rolledBack }
+}
+
+interface Writing extends LedgerOptions {
+  readonly writer: number
+  readonly committed: LedgerEntry[]
+  readonly rolledBack: LedgerEntry[]
+  ends(): void
+}
+
+async function write(writing: Writing): Promise<void> {
+  const { seed, run, writer, transactions, pauseMs } = writing
+  let client: pg.Client | null = null
+  try {
+    for (let index = 0; index < transactions; index++) {
+      const chance = random(seed, 'ledger', run, writer, index)
+      const pattern = chance.weighted(WEIGHTS)
+      const firstKey = (((run % RUNS) * WRITERS + writer) * TURNS + index + 1) * KEYS_A_TURN
+      const pause = chance.int(0, 2 * pauseMs)
+      const statements = pattern.statements({ random: chance, writer, firstKey })
+      client = await untilEnded(writing, client, { pattern, statements })
+      writing.ends()
+      await sleep(pause)
+    }
+  } finally {
+    await client?.end().catch(() => {})
+  }
+}
+
+interface Planned {
+  readonly pattern: LedgerPattern
+  readonly statements: readonly string[]
+}
+
+/** Runs the transaction until it has ended as planned; the connection to go on with. */
+async function untilEnded(writing: Writing, given: pg.Client | null, planned: Planned): Promise<pg.Client> {
+  const deadline = performance.now() + writing.patienceMs
+  const entry = (txId: number): LedgerEntry => ({ txId, pattern: planned.pattern.name })
+  let client = given
+  /** One whose end is not known: its connection broke. */
+  let doubtful: number | null = null
+  while (true) {
+    try {
+      client ??= await connect(writing.url)
+      if (doubtful !== null) {
+        const became = await outcome(client, doubtful)
+        if (became === 'committed') {
+          writing.committed.push(entry(doubtful))
+          return client
+        }
+        writing.rolledBack.push(entry(doubtful))
+        doubtful = null
+      }
+      await client.query('BEGIN')
+      const { rows } = await client.query<{ id: string }>('SELECT pg_current_xact_id()::text AS id')
+      doubtful = Number(rows[0]!.id)
+      for (const statement of planned.statements) await client.query(statement)
+      await client.query(planned.pattern.ends ?? 'COMMIT')
+      const done = planned.pattern.ends === undefined ? writing.committed : writing.rolledBack
+      done.push(entry(doubtful))
+      return client
+    } catch (error) {
+      if (!isBroken(error) || performance.now() > deadline) throw error
+      await client?.end().catch(() => {})
+      client = null
+      await sleep(50)
+    }
+  }
+}
+
+/** Waits as long as the server still works on it. */
+async function outcome(client: pg.Client, txId: number): Promise<'committed' | 'aborted'> {
+  while (true) {
+    const { rows } = await client.query<{ status: string }>('SELECT pg_xact_status($1::text::xid8) AS status', [txId])
+    const { status } = rows[0]!
+    if (status === 'committed' || status === 'aborted') return status
+    await sleep(50)
+  }
+}
+
+async function connect(url: string): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 })
+  client.on('error', () => {}) // told to whoever awaits a query
+  await client.connect()
+  return client
+}
+
+/** The connection is gone, or the server is on its way down or up: https://www.postgresql.org/docs/18/errcodes-appendix.html */
+function isBroken(error: unknown): boolean {
+  const { code = '', message = '' } = error as { code?: string; message?: string }
+  return /^(57P0[123]|08...|E[A-Z]+)$/.test(code) || /terminated|not queryable|timeout/i.test(message)
+}
