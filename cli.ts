@@ -301,6 +301,12 @@ deadLetters
     main(async (config) => (await import('./commands/dead-letters.ts')).deadLettersSkip(config, id, options)),
   )
 
+// Whoever reads has enough: `incidents … | head`.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+  process.exit(EXIT.done)
+})
+
 try {
   await program.parseAsync()
 } catch (error) {

@@ -100,14 +100,7 @@ const SUMMARY = `
 
 async function readSummary(query: Query, { prisonerNumber, months, caseloads }: Asked): Promise<AssaultSummary> {
   const { types, roles, statuses, serious } = ASSAULT_RULE
-  const [summary] = await query<AssaultSummary>(SUMMARY, [
-    prisonerNumber,
-    months,
-    types,
-    roles,
-    statuses,
-    serious,
-    caseloads,
-  ])
+  const values = [prisonerNumber, months, types, roles, statuses, serious, caseloads]
+  const [summary] = await query<AssaultSummary>(SUMMARY, values, 'assault summary')
   return summary!
 }

@@ -11,8 +11,12 @@ export function openDatabase(url: string): pg.Pool {
   })
 }
 
-/** Rows of one or several statements on one snapshot. */
-export type Query = <R extends pg.QueryResultRow>(sql: string, values?: readonly unknown[]) => Promise<R[]>
+/** Rows of one or several statements on one snapshot; one with a name is planned once a connection. */
+export type Query = <R extends pg.QueryResultRow>(
+  sql: string,
+  values?: readonly unknown[],
+  name?: string,
+) => Promise<R[]>
 
 /**
  * Runs `first`, then `work`, on one snapshot of the store, so that an answer never shows part of a transaction and
@@ -28,8 +32,8 @@ export async function onSnapshot<R extends pg.QueryResultRow, T>(
     const begun = (await client.query(
       `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; ${first}`,
     )) as unknown as pg.QueryResult<R>[]
-    const query: Query = async (sql, values) =>
-      (await client.query(sql, values === undefined ? undefined : [...values])).rows
+    const query: Query = async (text, values, name) =>
+      (await client.query({ text, values: [...(values ?? [])], ...(name === undefined ? {} : { name }) })).rows
     const result = await work(begun[1]!.rows, query)
     // what was read stands, however the transaction ends: no answer waits for that
     void client.query('COMMIT').then(

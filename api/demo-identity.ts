@@ -19,12 +19,13 @@ export interface TokenFor {
   readonly scope?: readonly string[]
   /** Absent for all prisons. */
   readonly caseloads?: readonly string[] | undefined
+  /** As jose writes durations; twelve hours unless given. */
+  readonly lives?: string
 }
 
 export interface DemoIdentity {
   readonly verify: VerifyToken
   readonly jwks: JSONWebKeySet
-  /** A token for twelve hours. */
   token(given?: TokenFor): Promise<string>
 }
 
@@ -46,7 +47,14 @@ export async function demoIdentity(options: { production: boolean }): Promise<De
   return {
     jwks,
     verify: verifyTokens(createLocalJWKSet(jwks), { issuer: ISSUER }),
-    token: ({ username, clientId = CLIENT_ID, roles = [VIEW_REPORTS], scope = ['read', 'write'], caseloads } = {}) =>
+    token: ({
+      username,
+      clientId = CLIENT_ID,
+      roles = [VIEW_REPORTS],
+      scope = ['read', 'write'],
+      caseloads,
+      lives = '12h',
+    } = {}) =>
       new SignJWT({
         client_id: clientId,
         authorities: roles,
@@ -57,7 +65,7 @@ export async function demoIdentity(options: { production: boolean }): Promise<De
         .setProtectedHeader({ alg: 'RS256', kid: KEY_ID })
         .setIssuer(ISSUER)
         .setIssuedAt()
-        .setExpirationTime('12h')
+        .setExpirationTime(lives)
         .sign(privateKey),
   }
 }

@@ -83,13 +83,15 @@ export async function updateRun(source: pg.Pool, id: string, update: HistoryUpda
       await sql('DELETE FROM migration.migration_failure WHERE nomis_incident_id = ANY ($1)', [update.recovered])
     }
     if (update.failed !== undefined && update.failed.length > 0) {
+      // of one that stands twice the last holds: one statement cannot change a row twice
+      const failed = new Map(update.failed.map((each) => [each.nomisIncidentId, each]))
       await sql(
         `INSERT INTO migration.migration_failure (nomis_incident_id, migration_id, code, reason)
          SELECT f."nomisIncidentId", $1, f.code, f.reason
            FROM json_to_recordset($2) AS f ("nomisIncidentId" bigint, code text, reason text)
          ON CONFLICT (nomis_incident_id) DO UPDATE SET migration_id = EXCLUDED.migration_id, code = EXCLUDED.code,
            reason = EXCLUDED.reason, when_failed = now()`,
-        [id, JSON.stringify(update.failed)],
+        [id, JSON.stringify([...failed.values()])],
       )
     }
     await sql(

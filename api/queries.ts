@@ -168,8 +168,10 @@ export async function readReport<R extends object>(
   { by, value, shape, caseloads }: WhichReport,
 ): Promise<R | undefined> {
   const sql = `SELECT ${SHAPES[shape]} FROM ${REPORTS} WHERE r.${by} = $1`
-  if (caseloads === null) return (await query<R>(sql, [value]))[0]
-  return (await query<R>(`${sql} AND r.location = ANY ($2)`, [value, caseloads]))[0]
+  // the plan costs as much as the answer, and is the same for every report
+  const name = `report ${shape} ${by}`
+  if (caseloads === null) return (await query<R>(sql, [value], name))[0]
+  return (await query<R>(`${sql} AND r.location = ANY ($2)`, [value, caseloads], `${name} caseloads`))[0]
 }
 
 /** How many reports match, and those of one page. */

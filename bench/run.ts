@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util'
 import { apiBench } from './api.ts'
 import { captureBench } from './capture.ts'
+import { consoleBench } from './console.ts'
 import { deliverBench } from './deliver.ts'
 import { migrateBench } from './migrate.ts'
 import { reconcileBench } from './reconcile.ts'
@@ -13,6 +14,7 @@ const BENCHMARKS: Readonly<Record<string, (options: BenchOptions) => Promise<rea
   walk: walkBench,
   api: apiBench,
   capture: captureBench,
+  console: consoleBench,
   unify: unifyBench,
   deliver: deliverBench,
   reconcile: reconcileBench,

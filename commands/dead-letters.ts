@@ -1,11 +1,11 @@
 /** `incidents dead-letters list | show | replay | skip` */
+import { runtimeBeside } from './beside.ts'
 import { required, type Config } from '../config.ts'
 import { ask } from '../connectors/postgres/requests.ts'
 import { connect, disconnect } from '../connectors/postgres/session.ts'
 import { EXIT, PipelineError } from '../core/error.ts'
 import { lsnText } from '../core/position.ts'
-import { logger, metrics } from '../observability.ts'
-import { embeddedRuntime, kafkaRuntime, type Runtime } from '../runtime.ts'
+import type { Runtime } from '../runtime.ts'
 import {
   groupLetters,
   readLetters,
@@ -130,8 +130,7 @@ interface Opened {
 }
 
 async function withLetters(config: Config, work: (opened: Opened) => Promise<number>): Promise<number> {
-  const open = config.KAFKA_BROKERS === undefined ? embeddedRuntime : kafkaRuntime
-  const runtime = await open({ config, log: logger(config.LOG_LEVEL), metrics: metrics() })
+  const runtime = await runtimeBeside(config)
   try {
     const topic = await runtime.transport.topic(topics(config.NAMESPACE).deadLetters)
     const letters = await readLetters(topic, runtime.registry)

@@ -1,8 +1,8 @@
 /** `incidents lineage REPORT` */
+import { runtimeBeside } from './beside.ts'
 import type { Config } from '../config.ts'
 import { EXIT } from '../core/error.ts'
-import { logger, metrics } from '../observability.ts'
-import { analyticsDirectory, dprDirectory, embeddedRuntime, kafkaRuntime, operationalUrl } from '../runtime.ts'
+import { analyticsDirectory, dprDirectory, operationalUrl } from '../runtime.ts'
 import { lineage, type Lineage, type RowLineage } from '../proof/lineage.ts'
 
 export interface LineageCommandOptions {
@@ -11,8 +11,7 @@ export interface LineageCommandOptions {
 
 /** Exit 0; CONFIG when there is no such report, else the code of the place that does not answer. */
 export async function lineageCommand(config: Config, report: string, options: LineageCommandOptions): Promise<number> {
-  const open = config.KAFKA_BROKERS === undefined ? embeddedRuntime : kafkaRuntime
-  const runtime = await open({ config, log: logger(config.LOG_LEVEL), metrics: metrics() })
+  const runtime = await runtimeBeside(config)
   try {
     const found = await lineage(report, {
       operationalUrl: operationalUrl(config),

@@ -1,18 +1,10 @@
 /** `incidents reconcile` */
+import { runtimeBeside } from './beside.ts'
 import { readFileSync } from 'node:fs'
 import { required, type Config } from '../config.ts'
 import { EXIT, PipelineError } from '../core/error.ts'
 import { isPosition } from '../core/position.ts'
-import { logger, metrics } from '../observability.ts'
-import {
-  analyticsDirectory,
-  dprDirectory,
-  embeddedRuntime,
-  kafkaRuntime,
-  operationalUrl,
-  topicsOf,
-  type Runtime,
-} from '../runtime.ts'
+import { analyticsDirectory, dprDirectory, operationalUrl, topicsOf, type Runtime } from '../runtime.ts'
 import type { Since } from '../proof/proven-place.ts'
 import { reconcile, PLACES, type PlaceName, type Reconciliation } from '../proof/reconcile.ts'
 import { verifyReport, writeReport } from '../proof/report.ts'
@@ -38,8 +30,7 @@ export async function reconcileCommand(
   if (options.verify !== undefined) return verify(config, options.verify, options.json === true)
   const places = placesOf(options.place ?? [])
   const since = options.since === undefined ? undefined : sinceOf(options.since)
-  const open = config.KAFKA_BROKERS === undefined ? embeddedRuntime : kafkaRuntime
-  const runtime = await open({ config, log: logger(config.LOG_LEVEL), metrics: metrics() })
+  const runtime = await runtimeBeside(config)
   try {
     const found = await reconcileRuntime(runtime, {
       timeoutMs: (options.timeout ?? 120) * 1000,

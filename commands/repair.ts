@@ -1,13 +1,13 @@
 /** `incidents snapshot` and `incidents repair`: asking capture to read rows again. */
+import { runtimeBeside } from './beside.ts'
 import { readFileSync } from 'node:fs'
 import { required, type Config } from '../config.ts'
 import type { Progress } from '../connectors/postgres/request-store.ts'
 import { ask, type Request } from '../connectors/postgres/requests.ts'
 import { connect, disconnect } from '../connectors/postgres/session.ts'
 import { EXIT, PipelineError } from '../core/error.ts'
-import { logger, metrics } from '../observability.ts'
 import { SINKS } from '../sinks/names.ts'
-import { embeddedRuntime, kafkaRuntime, type Runtime } from '../runtime.ts'
+import type { Runtime } from '../runtime.ts'
 import { untilPassed } from '../proof/progress.ts'
 import { fullName, planRepair, untilDone, type PlannedTable } from '../proof/repair.ts'
 import { reconcileRuntime } from './reconcile.ts'
@@ -71,8 +71,7 @@ export async function repairCommand(
     tell(options.json === true, { planned: asked.planned, ...outcome })
     return exitOf(done)
   }
-  const open = config.KAFKA_BROKERS === undefined ? embeddedRuntime : kafkaRuntime
-  const runtime = await open({ config, log: logger(config.LOG_LEVEL), metrics: metrics() })
+  const runtime = await runtimeBeside(config)
   try {
     await untilPlacesPassed(runtime, Math.max(...done.map((each) => each?.lsn ?? 0)), signal)
     const { differing, incomplete, lsn, places, unreadable } = await reconcileRuntime(runtime, {

@@ -1,20 +1,13 @@
 /** `incidents replay`: the raw topic once more into a place of its own, or into one that then takes the live one's place. */
+import { runtimeBeside } from './beside.ts'
 import { openSink } from '../pipeline.ts'
-import {
-  operationalUrl,
-  analyticsDirectory,
-  dprDirectory,
-  embeddedRuntime,
-  kafkaRuntime,
-  topicsOf,
-} from '../runtime.ts'
+import { operationalUrl, analyticsDirectory, dprDirectory, topicsOf } from '../runtime.ts'
 import type { SinkName } from '../sinks/names.ts'
 import type { Runtime } from '../runtime.ts'
 import { required, type Config } from '../config.ts'
 import { EXIT, PipelineError } from '../core/error.ts'
 import { RULES_VERSION } from '../core/incident.ts'
 import { isPosition, type Position } from '../core/position.ts'
-import { logger, metrics } from '../observability.ts'
 import { replay, type Replayed } from '../proof/replay.ts'
 import { rebuildUnified } from '../proof/replay-topic.ts'
 import { finishSwap, swapDirectories } from '../proof/replay-directories.ts'
@@ -51,8 +44,7 @@ export async function replayCommand(
   const config = { ...given, METRICS_PORT: 0 }
   required(config, 'PSEUDONYM_KEY')
   const from = startPosition(options)
-  const open = config.KAFKA_BROKERS === undefined ? embeddedRuntime : kafkaRuntime
-  const runtime = await open({ config, log: logger(config.LOG_LEVEL), metrics: metrics() })
+  const runtime = await runtimeBeside(config)
   try {
     const told =
       options.rebuild === true ? await rebuild(runtime, options, signal) : await fill(runtime, options, from, signal)

@@ -1,4 +1,5 @@
 /** `incidents source …` */
+import { runtimeBeside } from './beside.ts'
 import { required, type Config } from '../config.ts'
 import { adoption, dropPublication, dropSlot } from '../connectors/postgres/adopt.ts'
 import { connect, disconnect } from '../connectors/postgres/session.ts'
@@ -6,8 +7,6 @@ import { initSource } from '../connectors/postgres/source-schema.ts'
 import { EXIT, PipelineError } from '../core/error.ts'
 import type { Message } from '../core/message.ts'
 import { epochOf } from '../core/position.ts'
-import { logger, metrics } from '../observability.ts'
-import { embeddedRuntime, kafkaRuntime } from '../runtime.ts'
 import { rawDecoder } from '../schemas/raw-decoder.ts'
 import { rawEncoder } from '../schemas/raw-encoder.ts'
 import { readTails } from '../transport/recovery.ts'
@@ -79,8 +78,7 @@ export async function sourceAdopt(config: Config, options: SourceChangeOptions):
   const url = required(config, 'DATABASE_URL')
   const lock = await lockStateDirectory(config.STATE_DIR)
   try {
-    const open = config.KAFKA_BROKERS === undefined ? embeddedRuntime : kafkaRuntime
-    const { raw, registry, transport } = await open({ config, log: logger(config.LOG_LEVEL), metrics: metrics() })
+    const { raw, registry, transport } = await runtimeBeside(config)
     try {
       const client = await connect(url)
       await dropSlot(client, config.NAMESPACE).finally(() => disconnect(client))

@@ -1,9 +1,9 @@
 /** `incidents status` */
+import { runtimeBeside } from './beside.ts'
 import type { Config } from '../config.ts'
 import { EXIT } from '../core/error.ts'
-import { logger, metrics } from '../observability.ts'
 import { SINKS } from '../sinks/names.ts'
-import { analyticsDirectory, embeddedRuntime, kafkaRuntime } from '../runtime.ts'
+import { analyticsDirectory } from '../runtime.ts'
 import { readStatus, type ReaderStatus, type Status } from '../proof/status.ts'
 import { topics } from '../transport/topics.ts'
 import { pause } from '../core/pause.ts'
@@ -15,8 +15,7 @@ export interface StatusCommandOptions {
 
 /** Exit 0; the codes of source, broker or registry when one of them does not answer. */
 export async function status(config: Config, options: StatusCommandOptions, signal: AbortSignal): Promise<number> {
-  const open = config.KAFKA_BROKERS === undefined ? embeddedRuntime : kafkaRuntime
-  const runtime = await open({ config, log: logger(config.LOG_LEVEL), metrics: metrics() })
+  const runtime = await runtimeBeside(config)
   try {
     const deadLetters = await runtime.transport.topic(topics(config.NAMESPACE).deadLetters)
     const groups = new Map(['unify', ...SINKS].map((name) => [name, `${config.NAMESPACE}.${name}`]))
@@ -29,7 +28,7 @@ export async function status(config: Config, options: StatusCommandOptions, sign
         groups,
         analyticsDirectory: analyticsDirectory(config),
       })
-      process.stdout.write(options.json === true ? `${JSON.stringify(found)}\n` : `${told(found)}\n`)
+      process.stdout.write(options.json === true ? `${JSON.stringify(found)}\n` : `${told(found, config)}\n`)
       if (options.watch === true) await pause(2_000, signal)
     } while (options.watch === true && !signal.aborted)
   } finally {
@@ -38,20 +37,13 @@ export async function status(config: Config, options: StatusCommandOptions, sign
   return EXIT.done
 }
 
-function told({
-  slot,
-  capturedTo,
-  snapshotDone,
-  stopped,
-  rawRecords,
-  deadLetters,
-  unclassified,
-  readers,
-  publishedCopy,
-}: Status): string {
+function told(
+  { slot, capturedTo, snapshotDone, stopped, rawRecords, deadLetters, unclassified, readers, publishedCopy }: Status,
+  { DATABASE_URL: url }: Config,
+): string {
   return [
     slot === null
-      ? 'slot         none'
+      ? `slot         ${url === undefined ? 'not looked at: DATABASE_URL is not set' : 'none'}`
       : `slot         ${slot.name} ${slot.active ? 'read' : 'not read'}, ${slot.walStatus}, confirmed ${slot.confirmedLsn}, ` +
         `holds ${megabytes(slot.heldBytes)}, ${limit(slot.leftBytes, slot.secondsToLoss)}`,
     `captured to  ${capturedTo === null ? 'nothing yet' : `${capturedTo.lsn}, as of ${capturedTo.at}`}${snapshotDone ? '' : ' (first snapshot not whole)'}`,

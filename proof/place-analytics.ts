@@ -1,4 +1,5 @@
 /** The published DuckDB file as `reconcile` asks it: one connection on the copy of the moment, hashed by DuckDB itself. */
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { ENTITIES } from '../core/incident.ts'
@@ -16,7 +17,6 @@ export interface AnalyticsOptions {
   readonly scratch: Scratch
 }
 
-/** SINK when nothing has been published. */
 export async function analyticsProof({ directory, projections, scratch }: AnalyticsOptions): Promise<ProvenPlace> {
   const connection = await scratch.connect()
   const path = join(directory, PUBLISHED_FILE)
@@ -44,12 +44,14 @@ export async function analyticsProof({ directory, projections, scratch }: Analyt
   return {
     name: 'analytics',
     form: 'analytics',
-    passed: (needed) =>
-      onCopy(async (catalog) => {
+    passed: async (needed) => {
+      if (!existsSync(path)) return false // nothing has been published yet
+      return onCopy(async (catalog) => {
         const rows = await connection.runAndReadAll(`SELECT topic_partition, next_offset FROM ${catalog}.place`)
         const places = new Map((rows.getRows() as [number, bigint][]).map(([p, next]) => [p, Number(next)]))
         return [...needed].every(([partition, next]) => (places.get(partition) ?? 0) >= next)
-      }),
+      })
+    },
     store: (_, progress) =>
       onCopy(async (catalog) => {
         const selects = kinds.map(

@@ -23,6 +23,7 @@ export async function operationalProof(url: string, projections: Projections): P
     name: 'operational',
     form: 'operational',
     passed: async (needed: Needed) => {
+      if (!(await isThere(client))) return false // its sink has not made it yet
       const { rows } = await client.query<{ partition: string; next: string }>(
         'SELECT "partition"::text, next::text FROM prisons.incidents_place',
       )
@@ -54,6 +55,13 @@ export async function operationalProof(url: string, projections: Projections): P
     },
     close: () => disconnect(client),
   }
+}
+
+async function isThere(client: pg.Client): Promise<boolean> {
+  const { rows } = await client.query<{ there: boolean }>(
+    `SELECT to_regclass('prisons.incidents_place') IS NOT NULL AS there`,
+  )
+  return rows[0]!.there
 }
 
 async function copyLines(client: pg.Client, sql: string, take: (line: string) => void): Promise<number> {

@@ -119,8 +119,19 @@ function envelopeReader({ pgKey: key, fields }: ValueSchema, { omits }: { readon
 }
 
 function readOp(cursor: Cursor): Op {
-  const op = takeText(cursor)
-  if (op === 'c' || op === 'u' || op === 'd' || op === 'r') return op
+  const start = takeRun(cursor)
+  if (cursor.at - start === 1) {
+    switch (cursor.bytes[start]) {
+      case 0x63:
+        return 'c'
+      case 0x75:
+        return 'u'
+      case 0x64:
+        return 'd'
+      case 0x72:
+        return 'r'
+    }
+  }
   throw malformed(cursor.bytes.length)
 }
 
@@ -162,6 +173,15 @@ function markerReader(saysStopped: boolean): Reader {
   }
 }
 
+/** Nearly always the text that lies at `known` already: then no other is made. */
+function takeSame(cursor: Cursor, known: number, text: Position): Position {
+  const start = takeRun(cursor)
+  const { bytes, at: end } = cursor
+  let i = 0
+  if (end - start === text.length) while (i < text.length && bytes[start + i] === bytes[known + i]) i += 1
+  return i > 0 && i === text.length ? text : (bytes.toString('latin1', start, end) as Position)
+}
+
 function takeArray<T>(cursor: Cursor, take: (cursor: Cursor) => T): T[] {
   const items: T[] = []
   for (let count = takeInt(cursor); count !== 0; count = takeInt(cursor)) {
@@ -179,10 +199,12 @@ function takeOmitted(cursor: Cursor): OmittedValue {
 }
 
 function readCommon(cursor: Cursor, record: Received) {
+  const positionAt = takeRun(cursor)
+  const position = cursor.bytes.toString('latin1', positionAt, cursor.at) as Position
   return {
-    position: takeText(cursor) as Position,
+    position,
     lsn: takeInt(cursor),
-    streamedTo: takeText(cursor) as Position,
+    streamedTo: takeSame(cursor, positionAt, position),
     committedAt: takeInt(cursor),
     txId: takeInt(cursor),
     lastInTransaction: takeByte(cursor) === 1,

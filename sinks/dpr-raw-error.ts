@@ -5,15 +5,15 @@ export function dprError(error: unknown, location: string): PipelineError {
   if (error instanceof PipelineError) return error
   const message = error instanceof Error ? error.message : String(error)
   const code = (error as NodeJS.ErrnoException).code
-  if (code === 'ENOSPC' || code === 'EDQUOT' || /no space left|ENOSPC|max_temp_directory_size/i.test(message)) {
+  const kind =
+    code ?? /^[A-Z][A-Za-z ]+ Error/.exec(message)?.[0] ?? (error instanceof Error ? error.name : 'unknown error')
+  if (/ENOSPC|EDQUOT|StorageFull|QuotaExceeded/.test(kind) || /no space left|max_temp_directory_size/i.test(message)) {
     return new PipelineError(
       'DISK_FULL',
       `No space is left on the device of DPR's raw zone in ${location}`,
       'Free space and start again: the sink goes on behind its last flush.',
     )
   }
-  const kind =
-    code ?? /^[A-Z][A-Za-z ]+ Error/.exec(message)?.[0] ?? (error instanceof Error ? error.name : 'unknown error')
   return new PipelineError(
     'SINK',
     `DPR's raw zone in ${location} cannot be written: ${kind}`,

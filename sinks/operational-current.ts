@@ -30,7 +30,9 @@ export const REPORT_COUNTS = `
   CREATE FUNCTION incidents_count_reports() RETURNS trigger LANGUAGE plpgsql AS $function$
   BEGIN
     -- a merge fires for INSERT and UPDATE, whichever there was
-    IF TG_OP <> 'DELETE' AND NOT EXISTS (SELECT FROM came) THEN RETURN NULL; END IF;
+    IF TG_OP <> 'DELETE' THEN
+      IF NOT EXISTS (SELECT FROM came) THEN RETURN NULL; END IF;
+    END IF;
     EXECUTE format($statement$
       INSERT INTO %I.incidents_report_count AS c (${KEY}, reports)
       SELECT "partition", location, type, status, created_in, sum(change) FROM (%s) r

@@ -65,10 +65,10 @@ export function tableOf({ table }: Projection): string {
 const INDEXES: Readonly<Record<Entity, readonly string[]>> = {
   Report: [
     '(reference)',
-    '(incident_date_and_time_local, id)',
-    '(location, incident_date_and_time_local)',
-    '(type, incident_date_and_time_local)',
-    '(status, incident_date_and_time_local)',
+    '(incident_date_and_time_local, id) WHERE NOT hidden',
+    '(location, incident_date_and_time_local) WHERE NOT hidden',
+    '(type, incident_date_and_time_local) WHERE NOT hidden',
+    '(status, incident_date_and_time_local) WHERE NOT hidden',
   ],
   PrisonerInvolvement: ['(reference)', '(prisoner_number)'],
   StaffInvolvement: ['(reference)', '(staff_username)'],

@@ -1,5 +1,5 @@
 /** The one SQLite file of the embedded topics: how it is opened, what is in it, and how its errors read. */
-import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { PipelineError } from '../core/error.ts'
@@ -43,9 +43,16 @@ export interface TopicFile {
   close(): void
 }
 
+const FILE = 'topics.sqlite'
+
+/** Whether topics have been made in this directory. */
+export function holdsTopics(directory: string): boolean {
+  return existsSync(join(directory, FILE))
+}
+
 /** Opens `topics.sqlite`, made if it is missing. STATE_VERSION when a newer version wrote it. */
 export function openTopicFile(directory: string): TopicFile {
-  const path = join(directory, 'topics.sqlite')
+  const path = join(directory, FILE)
   const db = guarded(path, () => {
     mkdirSync(directory, { recursive: true })
     closeSync(openSync(path, 'a', 0o600)) // rows in clear: for nobody but the owner; SQLite's other files follow

@@ -48,6 +48,7 @@ export async function runLedger(options: LedgerOptions): Promise<Ledger> {
   const { writers, transactions } = options
   if (writers > WRITERS || transactions > TURNS)
     throw new RangeError(`at most ${WRITERS} writers with ${TURNS} transactions each`)
+  await prepare(options.url)
   const committed: LedgerEntry[] = []
   const rolledBack: LedgerEntry[] = []
   let ended = 0
@@ -58,6 +59,15 @@ export async function runLedger(options: LedgerOptions): Promise<Ledger> {
   const failed = (await Promise.allSettled(work)).find((each) => each.status === 'rejected')
   if (failed !== undefined) throw failed.reason
   return { committed, rolledBack }
+}
+
+async function prepare(url: string): Promise<void> {
+  const client = await connect(url)
+  try {
+    await client.query(ENTRIES)
+  } finally {
+    await client.end()
+  }
 }
 
 interface Writing extends LedgerOptions {
@@ -77,7 +87,7 @@ async function write(writing: Writing): Promise<void> {
       const firstKey = (((run % RUNS) * WRITERS + writer) * TURNS + index + 1) * KEYS_A_TURN
       const pause = chance.int(0, 2 * pauseMs)
       const statements = pattern.statements({ random: chance, writer, firstKey })
-      client = await untilEnded(writing, client, { pattern, statements })
+      client = await untilEnded(writing, client, { pattern, statements, index })
       writing.ends()
       await sleep(pause)
     }
@@ -89,34 +99,37 @@ async function write(writing: Writing): Promise<void> {
 interface Planned {
   readonly pattern: LedgerPattern
   readonly statements: readonly string[]
+  readonly index: number
 }
 
 /** Runs the transaction until it has ended as planned; the connection to go on with. */
 async function untilEnded(writing: Writing, given: pg.Client | null, planned: Planned): Promise<pg.Client> {
+  const { pattern, statements } = planned
   const deadline = performance.now() + writing.patienceMs
-  const entry = (txId: number): LedgerEntry => ({ txId, pattern: planned.pattern.name })
   let client = given
   /** One whose end is not known: its connection broke. */
   let doubtful: number | null = null
   while (true) {
     try {
       client ??= await connect(writing.url)
-      if (doubtful !== null) {
-        const became = await outcome(client, doubtful)
-        if (became === 'committed') {
-          writing.committed.push(entry(doubtful))
-          return client
-        }
-        writing.rolledBack.push(entry(doubtful))
-        doubtful = null
+      const before = await committedAs(client, writing, planned)
+      if (before !== null) {
+        writing.committed.push({ txId: before, pattern: pattern.name })
+        return client
       }
+      if (doubtful !== null) writing.rolledBack.push({ txId: doubtful, pattern: pattern.name })
+      doubtful = null
       await client.query('BEGIN')
-      const { rows } = await client.query<{ id: string }>('SELECT pg_current_xact_id()::text AS id')
-      doubtful = Number(rows[0]!.id)
-      for (const statement of planned.statements) await client.query(statement)
-      await client.query(planned.pattern.ends ?? 'COMMIT')
-      const done = planned.pattern.ends === undefined ? writing.committed : writing.rolledBack
-      done.push(entry(doubtful))
+      const { rows } = await client.query<{ id: string }>(
+        'INSERT INTO ledger.entry VALUES ($1, $2, $3) RETURNING tx_id::text AS id',
+        [writing.run, writing.writer, planned.index],
+      )
+      const txId = Number(rows[0]!.id)
+      doubtful = txId
+      for (const statement of statements) await client.query(statement)
+      await client.query(pattern.ends ?? 'COMMIT')
+      const done = pattern.ends === undefined ? writing.committed : writing.rolledBack
+      done.push({ txId, pattern: pattern.name })
       return client
     } catch (error) {
       if (!isBroken(error) || performance.now() > deadline) throw error
@@ -127,14 +140,23 @@ async function untilEnded(writing: Writing, given: pg.Client | null, planned: Pl
   }
 }
 
-/** Waits as long as the server still works on it. */
-async function outcome(client: pg.Client, txId: number): Promise<'committed' | 'aborted'> {
-  while (true) {
-    const { rows } = await client.query<{ status: string }>('SELECT pg_xact_status($1::text::xid8) AS status', [txId])
-    const { status } = rows[0]!
-    if (status === 'committed' || status === 'aborted') return status
-    await sleep(50)
-  }
+/**
+ * Every transaction leaves its number, outside the publication: what a connection that broke leaves open is known by it.
+ * Transaction ids alone would not do: a server that crashes gives those again that were in no flushed record.
+ */
+const ENTRIES = `
+  CREATE SCHEMA IF NOT EXISTS ledger;
+  CREATE TABLE IF NOT EXISTS ledger.entry (
+    run int, writer int, index int, tx_id xid8 NOT NULL DEFAULT pg_current_xact_id(), PRIMARY KEY (run, writer, index)
+  )`
+
+/** The id under which the transaction was committed; null when it was not. */
+async function committedAs(client: pg.Client, { run, writer }: Writing, { index }: Planned): Promise<number | null> {
+  const { rows } = await client.query<{ id: string }>(
+    'SELECT tx_id::text AS id FROM ledger.entry WHERE run = $1 AND writer = $2 AND index = $3',
+    [run, writer, index],
+  )
+  return rows[0] === undefined ? null : Number(rows[0].id)
 }
 
 async function connect(url: string): Promise<pg.Client> {
@@ -147,5 +169,6 @@ async function connect(url: string): Promise<pg.Client> {
 /** The connection is gone, or the server is on its way down or up: https://www.postgresql.org/docs/18/errcodes-appendix.html */
 function isBroken(error: unknown): boolean {
   const { code = '', message = '' } = error as { code?: string; message?: string }
+  if (code === '23505' && message.includes('entry_pkey')) return true // the backend before has ended with a commit meanwhile
   return /^(57P0[123]|08...|E[A-Z]+)$/.test(code) || /terminated|not queryable|timeout/i.test(message)
 }

@@ -38,27 +38,50 @@ export function projections(output: Output, pseudonymKey: string): Projections {
   return Object.fromEntries(ENTITIES.map((entity) => [entity, compile(entity, output, hash)])) as unknown as Projections
 }
 
-type Step = (value: Fields) => Field
 type Hash = (clear: string) => string
+type Shown = Exclude<Treatment, 'withheld'>
 
 function compile(entity: Entity, output: Output, hash: Hash): Projection {
   const definition = ENTITY_DEFINITIONS[entity]
   const kept = definition.fields.flatMap((field) => {
     const treatment = CLEARANCES[output][field.kind]
-    return treatment === 'withheld'
-      ? []
-      : [{ field: leaving(field, treatment), step: step(field.name, treatment, hash) }]
+    return treatment === 'withheld' ? [] : [{ field, treatment }]
   })
-  const steps = kept.map((each) => each.step)
   return {
     entity,
     table: definition.table,
-    fields: kept.map((each) => each.field),
-    project: (value) => steps.map((each) => each(value)),
+    fields: kept.map(({ field, treatment }) => leaving(field, treatment)),
+    project: projecting(
+      kept.map(({ field, treatment }) => READINGS[treatment](`value[${JSON.stringify(field.name)}]`)),
+      hash,
+    ),
   }
 }
 
-function leaving(field: EntityField, treatment: Exclude<Treatment, 'withheld'>): EntityField {
+/** How a field is read in the code that {@link projecting} makes. */
+const READINGS: Readonly<Record<Shown, (field: string) => string>> = {
+  clear: (field) => `${field} ?? null`,
+  pseudonym: (field) => `hashed(${field})`,
+  length: (field) => `length(${field})`,
+}
+
+/**
+ * All values in one literal. Generated, because a field that is read by its written name takes a fraction of the time of
+ * one whose name is held in a variable.
+ */
+function projecting(readings: readonly string[], hash: Hash): Projection['project'] {
+  const hashed = (clear: Field | undefined): Field => (isAbsent(clear) ? null : hash(String(clear)))
+  const length = (clear: Field | undefined): Field => (isAbsent(clear) ? null : characters(String(clear)))
+  // oxlint-disable-next-line typescript/no-implied-eval -- the contracts' field names are the only text in it, each quoted
+  const make = new Function('hashed', 'length', `return (value) => [${readings.join(', ')}]`)
+  return make(hashed, length) as Projection['project']
+}
+
+function isAbsent(field: Field | undefined): boolean {
+  return field === null || field === undefined
+}
+
+function leaving(field: EntityField, treatment: Shown): EntityField {
   switch (treatment) {
     case 'clear':
       return field
@@ -70,23 +93,6 @@ function leaving(field: EntityField, treatment: Exclude<Treatment, 'withheld'>):
       const name = `${field.name}Length`
       return { ...field, name, column: snakeCase(name), type: 'int', doc: `Length in characters. ${field.doc}` }
     }
-  }
-}
-
-function step(name: string, treatment: Exclude<Treatment, 'withheld'>, hash: Hash): Step {
-  switch (treatment) {
-    case 'clear':
-      return (value) => value[name] ?? null
-    case 'pseudonym':
-      return (value) => {
-        const clear = value[name] ?? null
-        return clear === null ? null : hash(String(clear))
-      }
-    case 'length':
-      return (value) => {
-        const clear = value[name] ?? null
-        return clear === null ? null : characters(String(clear))
-      }
   }
 }
 

@@ -52,7 +52,10 @@ const PROGRESS = {
 const BODIES: Readonly<Record<string, unknown>> = {
   'POST /incident-reports': REPORT,
   'PATCH /incident-reports/{id}': { title: 'Another title', location: 'MDI', staffInvolvementDone: true },
-  'PATCH /incident-reports/{id}/status': { newStatus: 'AWAITING_REVIEW', correctionRequest: CORRECTION },
+  'PATCH /incident-reports/{id}/status': {
+    newStatus: 'AWAITING_REVIEW',
+    correctionRequest: { descriptionOfChange: 'Ready' },
+  },
   'PATCH /incident-reports/{id}/type': { newType: 'FIRE_1' },
   'PUT /incident-reports/{id}/questions': [QUESTION, { ...QUESTION, code: '2' }],
   'POST /incident-reports/{id}/prisoners-involved': PRISONER,
@@ -192,6 +195,25 @@ test('whatever is asked, no answer is a 5xx, each is declared, and what is refus
   const unchanging = routes.map(({ method, path }) => `${method} ${path}`).filter((what) => !changed.has(what))
   expect(unchanging).toEqual(['POST /mapping/incidents/nomis-incident-id'])
 }, 180_000)
+
+test('a report of another prison is not there for any route, and stays as it is', async () => {
+  const { id = '' } = await made('POST', '/incident-reports', REPORT)
+  const elsewhere = await api.as({ roles: Object.values(ROLES), caseloads: ['LEI'] })
+  const before = await everything()
+  const ofReports = routes.filter(({ path }) => path.startsWith('/incident-reports/{id}'))
+  expect(ofReports.length).toBeGreaterThan(15)
+  for (const { method, path } of ofReports) {
+    const url = path.replace('{id}', id).replace('{index}', '1')
+    const answer = await api.app.inject({
+      method,
+      url: url.endsWith('/questions') ? `${url}?code=45054` : url,
+      headers: { ...elsewhere, ...JSON_BODY },
+      payload: JSON.stringify(BODIES[`${method} ${path}`] ?? {}),
+    })
+    expect([answer.statusCode, answer.json().errorCode], `${method} ${path}`).toEqual([404, 301])
+  }
+  expect(await everything()).toBe(before)
+})
 
 test.for<[what: string, path: string, body: string, status: number]>([
   [

@@ -2,6 +2,7 @@
 import type pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openDatabase } from '../../api/database.ts'
+import { demoIdentity } from '../../api/demo-identity.ts'
 import * as ROLES from '../../api/roles.ts'
 import { openSource } from '../../api/source.ts'
 import { testApi, type TestApi } from '../support/api.ts'
@@ -68,6 +69,20 @@ test('without a token a route answers 401, with every role but its own 403, in t
     const headers = { ...(await api.as({ roles: others })), 'content-type': 'application/json' }
     const wrong = await api.app.inject({ method, url: url(path), headers, payload: '{}' })
     expect([wrong.statusCode, wrong.json()], what).toMatchObject([403, { status: 403, moreInfo: null }])
+  }
+})
+
+test.for<[what: string, token: () => Promise<string>]>([
+  ['that has expired', () => api.identity.token({ roles: Object.values(ROLES), lives: '-1m' })],
+  [
+    'of another provider',
+    async () => (await demoIdentity({ production: false })).token({ roles: Object.values(ROLES) }),
+  ],
+])('with a token %s every route answers 401', async ([, token]) => {
+  const headers = { authorization: `Bearer ${await token()}`, 'content-type': 'application/json' }
+  for (const { method, path } of routes) {
+    const answer = await api.app.inject({ method, url: url(path), headers, payload: '{}' })
+    expect([answer.statusCode, answer.json()], `${method} ${path}`).toMatchObject([401, { status: 401 }])
   }
 })
 

@@ -166,9 +166,10 @@ function* outcomes(
   streamed: readonly RowChange[],
 ): Generator<string> {
   const seen = new Set(streamed.map(({ txId }) => txId))
-  for (const { txId, pattern } of rolledBack)
-    if (seen.has(txId)) yield `transaction ${txId} (${pattern}) was rolled back and is in the topic`
   const known = new Set(committed.map(({ txId }) => txId))
+  // a server that crashed may have given the id once more
+  for (const { txId, pattern } of rolledBack)
+    if (seen.has(txId) && !known.has(txId)) yield `transaction ${txId} (${pattern}) was rolled back and is in the topic`
   for (const { txId } of oracle)
     if (!known.has(txId)) yield `transaction ${txId} was committed by none of the writers, as far as they know`
 }

@@ -47,10 +47,14 @@ async function readSlot(client: pg.ClientBase): Promise<OracleTransaction[]> {
   const transactions: { txId: number; changes: OracleChange[] }[] = []
   for (const { xid, data } of rows) {
     if (data === 'BEGIN') transactions.push({ txId: Number(xid), changes: [] })
-    else if (data.startsWith('table ')) transactions.at(-1)!.changes.push(parseChange(data))
+    else if (data.startsWith('table ') && !data.startsWith(UNPUBLISHED))
+      transactions.at(-1)!.changes.push(parseChange(data))
   }
   return transactions.filter(({ changes }) => changes.length > 0)
 }
+
+/** What the writers keep for themselves. */
+const UNPUBLISHED = 'table ledger.'
 
 const HEAD = /^table (\S+): (INSERT|UPDATE|DELETE): /
 

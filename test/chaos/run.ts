@@ -36,12 +36,19 @@ process.once('SIGTERM', () => stop.abort())
 const progress = stepProgress('runs', runs)
 const done: ChaosRun[] = []
 const only = values.only === undefined ? {} : { only: values.only.split(',') }
-for await (const result of captureChaos({ transport, seed, runs, ...only, signal: stop.signal })) {
-  done.push(result)
-  progress(done.length)
-  if (!process.stderr.isTTY) process.stderr.write(`${line(result)}\n`)
-  for (const violation of result.violations) process.stderr.write(`  ${violation}\n`)
-  if (result.log !== '') process.stderr.write(`${result.log}\n`)
+try {
+  for await (const result of captureChaos({ transport, seed, runs, ...only, signal: stop.signal })) {
+    done.push(result)
+    progress(done.length)
+    if (!process.stderr.isTTY) process.stderr.write(`${line(result)}\n`)
+    for (const violation of result.violations) process.stderr.write(`  ${violation}\n`)
+    if (result.log !== '') process.stderr.write(`${result.log}\n`)
+  }
+} catch (error) {
+  process.stderr.write(
+    `${error instanceof Error ? error.stack : String(error)}\nThe same again: npm run chaos -- capture ${repeat}\n`,
+  )
+  process.exit(EXIT.unexpected)
 }
 
 const sum = (of: (result: ChaosRun) => number): number => done.reduce((total, each) => total + of(each), 0)

@@ -35,6 +35,8 @@ describe('help', () => {
       'replay',
       'export',
       'snapshot',
+      'pause',
+      'resume',
       'repair',
       'migrate',
       'nomis status',
@@ -61,6 +63,11 @@ describe('help', () => {
     for (const option of ['--reports <n>', '--rate <n>', '--seed <n>', '--once', '--json'])
       expect(stdout).toContain(option)
   })
+})
+
+test('what nobody reads any more ends quietly, as before `| head`', async () => {
+  const { stderr, code } = await runCommand(['--help'], {}, { stdout: 'closed' })
+  expect({ stderr, code }).toEqual({ stderr: '', code: EXIT.done })
 })
 
 describe('what is no command is refused with exit 2, and nothing is done', () => {
@@ -111,6 +118,12 @@ describe('a configuration that cannot be is refused with exit 3, its variable an
       /^CONFIG: DATABASE_URL is a secret value: expected #, \/, \? and @ in user or password as /,
     ],
     [['run'], { DATABASE_URL, PSEUDONYM_KEY, STATE_DIR: '/dev/null/state' }, /^CONFIG: .*\/dev\/null\/state/],
+    [
+      ['status'],
+      {},
+      /^CONFIG: STATE_DIR is .*, which holds no topics: no pipeline has run with it\n {2}Set STATE_DIR /,
+    ],
+    [['dead-letters', 'list'], {}, /^CONFIG: STATE_DIR is .*, which holds no topics/],
   ]
   test.for(refused)('%j with %j', async ([args, given, says]) => {
     const { code, stdout, stderr } = await runCommand(args, { STATE_DIR, ...given })

@@ -47,7 +47,7 @@ test('without any incident the search says that nothing was found, and the other
   const operator = await world.visit('OPERATOR')
   expect((await operator.get('/rollout')).words).toContain('No record of NOMIS is held here')
   const asked = await operator.send('/analyse', { sql: 'SELECT type, count(*) AS n FROM current_report GROUP BY 1' })
-  expect(asked.words).toContain('No row')
+  expect(asked.words).toContain('0 rows')
 })
 
 describe('people of an incident', () => {

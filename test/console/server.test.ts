@@ -1,66 +1,24 @@
-import { createHash } from 'node:crypto'
-import { createServer, type IncomingMessage, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { demoIdentity } from '../../api/demo-identity.ts'
 import { OPERATE_WRITE } from '../../api/roles.ts'
 import { localPath, providerSignIn } from '../../console/sign-in.ts'
 import { startConsole, type TestConsole } from '../support/console.ts'
+import { identityProvider, type IdentityProvider } from '../support/identity-provider.ts'
 import { fakeOperations, pipelinePages } from '../support/operations.ts'
 
-/** An identity provider as RFC 6749 4.1 and RFC 7636 have it: a code for whoever comes, a token for the right verifier. */
-let provider: Server
+let provider: IdentityProvider
 let served: TestConsole
 let operations: ReturnType<typeof fakeOperations>
-let refuses = false
 
 beforeEach(async () => {
-  refuses = false
-  const identity = await demoIdentity({ production: false })
-  const begun = new Map<string, string>()
-  provider = createServer((request, response) => {
-    const url = new URL(request.url!, 'http://provider')
-    if (url.pathname === '/authorize') {
-      const code = `code-${begun.size}`
-      begun.set(code, url.searchParams.get('code_challenge')!)
-      const back = new URL(url.searchParams.get('redirect_uri')!)
-      back.search = new URLSearchParams({ code, state: url.searchParams.get('state')! }).toString()
-      return void response.writeHead(302, { location: back.href }).end()
-    }
-    void bodyOf(request).then(async (body) => {
-      const verifier = createHash('sha256').update(body.get('code_verifier')!).digest('base64url')
-      const authorised =
-        request.headers.authorization === `Basic ${Buffer.from('console:its%20secret').toString('base64')}`
-      const right = authorised && begun.get(body.get('code')!) === verifier && !refuses
-      if (!right) return response.writeHead(400).end('{"error":"invalid_grant"}')
-      const token = await identity.token({ username: 'A_PERSON', roles: [OPERATE_WRITE] })
-      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ access_token: token }))
-    })
-  })
-  await new Promise<void>((resolve) => provider.listen(0, '127.0.0.1', resolve))
-  const at = `http://127.0.0.1:${(provider.address() as AddressInfo).port}`
+  provider = await identityProvider({ username: 'A_PERSON', roles: [OPERATE_WRITE] })
   operations = fakeOperations()
-  served = await startConsole({
-    pages: pipelinePages(operations),
-    signIn: providerSignIn({
-      authorizeUrl: `${at}/authorize`,
-      tokenUrl: `${at}/token`,
-      clientId: 'console',
-      clientSecret: 'its secret',
-    }),
-  })
+  served = await startConsole({ pages: pipelinePages(operations), signIn: providerSignIn(provider) })
 })
 
 afterEach(async () => {
   await served.close()
   provider.close()
 })
-
-async function bodyOf(request: IncomingMessage): Promise<URLSearchParams> {
-  let text = ''
-  for await (const chunk of request) text += String(chunk)
-  return new URLSearchParams(text)
-}
 
 /** A browser's cookies, and no more of it. */
 function browser() {
@@ -102,7 +60,7 @@ describe('signing in by the code flow', () => {
     const { go, signIn } = browser()
     await go('/sign-in')
     expect((await go('/sign-in/callback?code=code-0&state=another')).status).toBe(403)
-    refuses = true
+    provider.refuses = true
     await expect(signIn()).resolves.toBeNull()
     expect((await go('/')).headers.get('location')).toBe('/sign-in?next=%2F')
   })

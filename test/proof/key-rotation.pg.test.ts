@@ -59,7 +59,7 @@ test('a new key: both topics side by side, analytics rebuilt, and every place ag
   await expect(openSink(config, 'analytics')).rejects.toMatchObject({
     code: 'SINK_FOREIGN',
     message: expect.stringContaining('another key') as string,
-    remedy: expect.stringContaining('replay --rebuild') as string,
+    remedy: expect.stringContaining('filled anew from the raw topic') as string,
   })
   expect(await replayCommand(config, { sink: 'unified', rebuild: true, into: next }, never)).toBe(0)
   expect(await replayCommand(config, { sink: 'analytics', rebuild: true }, never)).toBe(0)

@@ -131,7 +131,7 @@ describeKafka('proof on topics of a real broker', { timeout: 180_000 }, () => {
       `SELECT min(position) AS position FROM prisons.incidents_amendment WHERE op <> 'r'`,
     )
     const streamed = ['replay', '--sink', 'dpr-raw', '--into', into, '--from', first!.position, '--json']
-    expect(await incidents(...streamed)).toMatchObject({ code: EXIT.done })
+    expect(await incidents(...streamed)).toMatchObject({ code: EXIT.done, stderr: '' })
     const all = (await dprPlaces(environment['DPR_DIR']!, [], key)).unified.entities
     const some = (await dprPlaces(into, [], key)).unified.entities
     for (const [entity, rows] of some)

@@ -11,6 +11,8 @@ import { parseConfig } from '../../config.ts'
 import { initSource } from '../../connectors/postgres/source-schema.ts'
 import type { Change } from '../../core/change.ts'
 import type { IncidentEvent } from '../../core/event.ts'
+import type { Place, Places } from '../../core/place.ts'
+import { BEGINNING } from '../../core/position.ts'
 import { logger, metrics } from '../../observability.ts'
 import { capture } from '../../pipeline.ts'
 import { kafkaRuntime, openRegistry, topicsOf, type Runtime } from '../../runtime.ts'
@@ -35,7 +37,7 @@ const PARTITIONS = 6
 const PER_SECOND = 100
 /** Of every kind, then rows in bulk: more than the longest scenario takes. */
 const TRANSACTIONS = 300
-const ROWS = 16_000
+const ROWS = 6_000
 /** A dead process is noticed after ten seconds; the others then share its partitions. */
 const LONGEST_WAIT_MS = 25_000
 
@@ -210,7 +212,13 @@ function readGoverned({ config, transport, registry }: Runtime) {
   const read = async (name: 'unified' | 'events', take: (items: readonly Received[]) => void): Promise<void> => {
     const topic = await transport.topic(names[name])
     const group = `${config.NAMESPACE}.reader-of-${name}`
-    for await (const { items } of topic.read({ group, signal, aheadBytes: 1 << 20 })) take(items)
+    const next = new Map<number, Place>()
+    // it remembers where it is, as a reader does that keeps its place with its data
+    const places = async (): Promise<Places> => next
+    for await (const { items } of topic.read({ group, signal, aheadBytes: 1 << 20, places })) {
+      take(items)
+      for (const { partition, offset } of items) next.set(partition, { next: offset + 1, height: BEGINNING })
+    }
   }
   const running = Promise.all([
     read('unified', (items) => {

@@ -1,11 +1,10 @@
 /** A raw zone that cannot be written, or was written by another version: it stops with its reason, and nothing is lost or doubled. */
-import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import type { IncidentChange } from '../../core/incident.ts'
 import { change, filesOf, openDprRaw, rawZone, rowsOf } from '../support/dpr-raw.ts'
-import { smallDisk, type SmallDisk } from '../support/small-disk.ts'
+import { remount, smallDisk, type SmallDisk } from '../support/small-disk.ts'
 import { sourceRow } from '../support/source-rows.ts'
 
 const QUESTIONS = 'incidentreporting/question'
@@ -71,9 +70,3 @@ test('other files beside those of the raw zone are left alone, a parquet file in
     message: expect.stringContaining('nomis/offenders/LOAD00000001.parquet'),
   })
 })
-
-function remount({ path }: SmallDisk, mode: 'ro' | 'rw'): void {
-  const words = ['mount', '-o', `remount,${mode}`, path]
-  if (process.getuid?.() === 0) execFileSync(words[0]!, words.slice(1))
-  else execFileSync('sudo', ['-n', ...words])
-}

@@ -2,16 +2,8 @@
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { replayCommand } from '../../commands/replay.ts'
-import { pause } from '../../core/pause.ts'
-import { CODES, type PipelineError } from '../../core/error.ts'
-import { parseLsn } from '../../core/position.ts'
-import { capture, deliver, governed } from '../../pipeline.ts'
-import { SINKS } from '../../sinks/names.ts'
-import { untilPassed } from '../../proof/progress.ts'
-import { readStatus } from '../../proof/status.ts'
 import { operationalPlace } from '../../proof/stores.ts'
-import { topics } from '../../transport/topics.ts'
-import { runTransactions } from '../../workload/load.ts'
+import { expectHeldUpAlone } from '../support/held-up.ts'
 import { testDatabase, type TestDatabase } from '../support/postgres.ts'
 import { settledPipeline, type Settled } from '../support/settled.ts'
 
@@ -87,65 +79,13 @@ const FAULTS: readonly Fault[] = [
   ],
 ]
 
-/** As supervision keeps a stage that has worked before: tried again where that can help, ended with its reason else. */
-async function kept(stage: (signal: AbortSignal) => Promise<void>, told: string[], signal: AbortSignal): Promise<void> {
-  while (!signal.aborted) {
-    const failed = await stage(signal).then(
-      () => null,
-      (error: unknown) => error as PipelineError,
-    )
-    if (failed === null || signal.aborted) return
-    told.push(`${failed.code}: ${failed.message}`)
-    if (!CODES[failed.code].retriable) return
-    await pause(200, signal)
-  }
-}
-
 describe('a store that is', () => {
   test.for(FAULTS)(
     '%s holds up its own sink alone, status says how far it is behind, and nothing is missed when it is mended',
     { timeout: 90_000 },
     async ([, reason, breakIt]) => {
-      const { runtime, config, database } = settled
-      const told: string[] = []
-      const mend = await breakIt()
-      const stop = new AbortController()
-      const operational = (signal: AbortSignal) => deliver(runtime, 'operational', signal)
-      const others = [
-        capture(runtime, stop.signal),
-        governed(runtime, stop.signal),
-        deliver(runtime, 'dpr-raw', stop.signal),
-        deliver(runtime, 'analytics', stop.signal),
-      ]
-      let running = kept(operational, told, stop.signal)
-      const pool = new pg.Pool({ connectionString: database.url, max: 2 })
-      try {
-        await runTransactions(pool, { seed: seed++, transactions: 15 })
-        const [now] = await database.query<{ lsn: string }>('SELECT pg_current_wal_insert_lsn()::text AS lsn')
-        const passed = (sinks: readonly string[]) =>
-          Promise.race([
-            untilPassed(parseLsn(now!.lsn), {
-              ...runtime,
-              groups: sinks.map((sink) => `${config.NAMESPACE}.${sink}`),
-              signal: AbortSignal.timeout(40_000),
-            }),
-            ...others,
-          ])
-        await passed(['unify', 'dpr-raw', 'analytics'])
-        const behind = await behindOf()
-        expect(behind['operational']).toBeGreaterThan(15)
-        expect(told.join('\n')).toMatch(reason ?? /^$/)
-        await mend()
-        if (told.some((each) => each.startsWith('SINK_FOREIGN'))) {
-          await running
-          running = kept(operational, told, stop.signal)
-        }
-        await passed(['operational'])
-      } finally {
-        stop.abort()
-        await Promise.allSettled([running, ...others])
-        await pool.end()
-      }
+      const { config } = settled
+      await expectHeldUpAlone({ settled, sink: 'operational', seed: seed++, reason, breakIt })
       const other = await testDatabase()
       await replayCommand(config, { sink: 'operational', into: other.url }, new AbortController().signal)
       expect(await content(store)).toEqual(await content(other))
@@ -157,16 +97,4 @@ describe('a store that is', () => {
 async function content({ url }: TestDatabase): Promise<unknown> {
   const { entities } = await operationalPlace(url, KEY)
   return [...entities].map(([entity, rows]) => [entity, [...rows].toSorted(([a], [b]) => (a < b ? -1 : 1))])
-}
-
-async function behindOf(): Promise<Record<string, number>> {
-  const { runtime, config } = settled
-  const status = await readStatus({
-    ...runtime,
-    databaseUrl: undefined,
-    slot: config.NAMESPACE,
-    deadLetters: await runtime.transport.topic(topics(config.NAMESPACE).deadLetters),
-    groups: new Map(['unify', ...SINKS].map((name) => [name, `${config.NAMESPACE}.${name}`])),
-  })
-  return Object.fromEntries(status.readers.map(({ name, behindRecords }) => [name, behindRecords]))
 }

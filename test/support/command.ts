@@ -23,10 +23,16 @@ export interface Ended {
   readonly seconds: number
 }
 
+export interface Reading {
+  /** As behind `| true`: nobody reads stdout. */
+  readonly stdout?: 'closed'
+}
+
 /** `incidents <arguments>`; nothing of this process's environment reaches it but PATH and HOME. */
 export function startCommand(
   args: readonly string[],
   environment: Readonly<Record<string, string>> = {},
+  reading: Reading = {},
 ): RunningCommand {
   const began = performance.now()
   const { PATH = '', HOME = '' } = process.env
@@ -37,6 +43,7 @@ export function startCommand(
   let stdout = ''
   let stderr = ''
   let over = false
+  if (reading.stdout === 'closed') child.stdout.destroy()
   child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()))
   child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()))
   const ended = once(child, 'close').then(([code]: (number | null)[]): Ended => {
@@ -62,6 +69,7 @@ export function startCommand(
 export function runCommand(
   args: readonly string[],
   environment: Readonly<Record<string, string>> = {},
+  reading: Reading = {},
 ): Promise<Ended> {
-  return startCommand(args, environment).ended
+  return startCommand(args, environment, reading).ended
 }

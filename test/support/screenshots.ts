@@ -1,28 +1,70 @@
-/** `npm run screenshots`: each page of a running console, at both widths, into docs/screenshots. */
+/** `npm run screenshots -- URL`: each page of a demo that runs, at both widths, into docs/screenshots. */
 import { mkdir } from 'node:fs/promises'
-import { openBrowser, visitor, WIDTHS } from './visitor.ts'
+import type { Page } from 'playwright-core'
+import { openBrowser, visiting, WIDTHS, type Visitor } from './visitor.ts'
 
-const PAGES: readonly (readonly [name: string, path: string])[] = [
-  ['pipeline', '/'],
-  ['tables', '/tables'],
-  ['incidents', '/incidents'],
-  ['rollout', '/rollout'],
-  ['failures', '/failures'],
-  ['reconciliation', '/reconciliation'],
-  ['contracts', '/contracts'],
-  ['analyse', '/analyse'],
-  ['access', '/access'],
+interface Shot {
+  readonly name: string
+  readonly as: string
+  /** Leads to what is to be seen. */
+  readonly open: (page: Page) => Promise<unknown>
+}
+
+const at = (path: string) => (page: Page) => page.goto(path)
+
+/** The first incident of DPS that is found. */
+async function incident(page: Page, form = ''): Promise<void> {
+  await page.goto('/incidents?status=AWAITING_REVIEW')
+  const row = page.getByRole('row').filter({ has: page.getByRole('cell', { name: 'DPS', exact: true }) })
+  const reference = await row.first().getByRole('link').textContent()
+  await page.goto(`/incidents/${reference}${form}`)
+}
+
+async function compared(page: Page): Promise<void> {
+  await page.goto('/reconciliation')
+  if ((await page.getByRole('link', { name: 'Report (JSON)' }).count()) > 0) return
+  await page.getByLabel('Why').fill('For the record')
+  await page.getByRole('button', { name: 'Compare now' }).click()
+  await page.getByRole('link', { name: 'Report (JSON)' }).waitFor({ timeout: 120_000 })
+}
+
+async function analysed(page: Page): Promise<void> {
+  await page.goto('/analyse')
+  await page
+    .getByRole('textbox', { name: 'SQL' })
+    .fill('SELECT type_family, count(*) AS incidents FROM current_report GROUP BY ALL ORDER BY incidents DESC')
+  await page.getByRole('button', { name: 'Run' }).click()
+  await page.getByText('Published').first().waitFor()
+}
+
+const SHOTS: readonly Shot[] = [
+  { name: 'pipeline', as: 'OPERATOR', open: at('/?still') },
+  { name: 'tables', as: 'OPERATOR', open: at('/tables') },
+  { name: 'incidents', as: 'REPORTER', open: at('/incidents') },
+  { name: 'incident', as: 'REPORTER', open: (page) => incident(page) },
+  { name: 'incident-hidden', as: 'OPERATOR', open: (page) => incident(page, '?files') },
+  { name: 'incident-new', as: 'REPORTER', open: at('/incidents/new') },
+  { name: 'incident-people', as: 'REPORTER', open: (page) => incident(page, '/people') },
+  { name: 'rollout', as: 'ADMINISTRATOR', open: at('/rollout') },
+  { name: 'failures', as: 'OPERATOR', open: at('/failures') },
+  { name: 'reconciliation', as: 'OPERATOR', open: compared },
+  { name: 'contracts', as: 'OPERATOR', open: at('/contracts') },
+  { name: 'contract', as: 'OPERATOR', open: at('/contracts/incidents.unified-Report') },
+  { name: 'analyse', as: 'OPERATOR', open: analysed },
+  { name: 'access', as: 'AUDITOR', open: at('/access') },
 ]
 
 const [url = 'http://127.0.0.1:3000', directory = 'docs/screenshots'] = process.argv.slice(2)
 await mkdir(directory, { recursive: true })
 const browser = await openBrowser()
+const visit = visiting(browser, url)
 for (const width of WIDTHS) {
-  const page = await visitor(browser, url, { width, as: 'OPERATOR' })
-  for (const [name, path] of PAGES) {
-    await page.goto(path)
-    await page.screenshot({ path: `${directory}/${name}-${width}.png`, fullPage: true })
+  for (const { name, as, open } of SHOTS) {
+    const visitor: Visitor = { width, as }
+    await visit(visitor, async (page) => {
+      await open(page)
+      await page.screenshot({ path: `${directory}/${name}-${width}.png`, fullPage: true })
+    })
   }
-  await page.context().close()
 }
 await browser.close()

@@ -37,6 +37,11 @@ export async function smallDisk(bytes: number): Promise<SmallDisk> {
   }
 }
 
+/** Whether it may be written. */
+export function remount({ path }: SmallDisk, mode: 'ro' | 'rw'): void {
+  asRoot('mount', '-o', `remount,${mode}`, path)
+}
+
 function asRoot(command: string, ...args: readonly string[]): void {
   if (process.getuid?.() === 0) execFileSync(command, args)
   else execFileSync('sudo', ['-n', command, ...args])

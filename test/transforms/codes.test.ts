@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import type { Fields } from '../../core/incident.ts'
+import { NOMIS_CODES } from '../../transforms/codes.ts'
 import { unify } from '../../transforms/unify.ts'
 import { rowChange, sourceRow, type UnifiedTable } from '../support/source-rows.ts'
 
@@ -191,9 +192,9 @@ describe('incident types (rule codes.types)', () => {
   })
 
   test('twelve codes of NOMIS are spelt like a family and mean one type of it', () => {
-    const families = new Set(TYPES.map(([, , family]) => family))
-    const alike = TYPES.filter(([nomis]) => families.has(nomis!))
-    expect(alike.map(([nomis, type]) => `${nomis} ${type}`).toSorted()).toEqual([
+    const families = new Set([...NOMIS_CODES.types.values()].map(({ family }) => family))
+    const alike = [...NOMIS_CODES.types].filter(([nomis]) => families.has(nomis))
+    expect(alike.map(([nomis, { type }]) => `${nomis} ${type}`).toSorted()).toEqual([
       'ABSCOND ABSCOND_1',
       'ASSAULT ASSAULT_1',
       'BARRICADE BARRICADE_1',
@@ -226,7 +227,8 @@ describe('incident types (rule codes.types)', () => {
 
   test("the families are those of the service's own copy", () => {
     const copied = constants('constant_type_family').map((values) => values[0])
-    expect(copied.toSorted()).toEqual([...new Set(TYPES.map(([, , family]) => family))].toSorted())
+    const known = new Set([...NOMIS_CODES.types.values()].map(({ family }) => family))
+    expect(copied.toSorted()).toEqual([...known].toSorted())
   })
 
   test.each(['ASSAULT', 'OLD_ASSAULT1', 'FINDS', 'ABSCONDER'])('DPS knows no %s since it renamed its types', (type) => {

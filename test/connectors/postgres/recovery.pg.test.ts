@@ -1,5 +1,5 @@
 /** What a replay makes of keys that come again, parents that move and an index that is old; and a source that went back. */
-import { cp, rm } from 'node:fs/promises'
+import { cp, mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { isStreamed, type Change, type RowChange } from '../../../core/change.ts'
@@ -25,6 +25,7 @@ let topic: Change[]
 beforeEach(async () => {
   database = await testDatabase()
   state = await temporaryDirectory()
+  await mkdir(join(state.path, 'state'))
   topic = []
   await database.query(SCHEMA)
   await database.query(`CREATE PUBLICATION ${database.name} FOR TABLE report, question, response`)

@@ -110,20 +110,22 @@ test(
 )
 
 test('a rate is kept to', { timeout: 60_000 }, async () => {
+  const rows = 1_000
+  const rate = 250
+  await database.query(`DELETE FROM report WHERE id > ${rows}`)
   const stop = capture()
   await expect.poll(() => topic.some((each) => each.op === 'm' && each.snapshotDone), { timeout: 30_000 }).toBe(true)
   const from = topic.length
-  const rate = 2_000
   const began = performance.now()
   const id = await asked({ kind: 'tables', tables: ['public.report'], sweep: false, rate })
   for (const moment of [1, 2, 3]) {
     await new Promise((resolve) => setTimeout(resolve, 1_000))
-    const allowed = ((performance.now() - began) / 1_000) * rate
-    expect([moment, read(from).length]).toEqual([moment, expect.toSatisfy((n: number) => n < allowed + 500 && n > 0)])
+    // each worker reads a chunk, then waits for what it took
+    const allowed = ((performance.now() - began) / 1_000) * rate + 2 * WORKERS * 70
+    expect([moment, read(from).length]).toEqual([moment, expect.toSatisfy((n: number) => n > 0 && n <= allowed)])
   }
   await done(id)
-  const seconds = (performance.now() - began) / 1_000
-  expect(seconds).toBeGreaterThan(0.9 * (ROWS / rate))
+  expect((performance.now() - began) / 1_000).toBeGreaterThan(0.7 * (rows / rate))
   await stop()
 })
 
