@@ -13,8 +13,9 @@ import { postgresFeed } from './connectors/postgres/feed.ts'
 import type { Reached } from './connectors/postgres/steps.ts'
 import { batch } from './core/batch.ts'
 import { imageBytes, type Change, type Tuple } from './core/change.ts'
-import { drain, map, type Feed } from './core/feed.ts'
+import { drain, map, mapBatches, pieces, type Feed } from './core/feed.ts'
 import { RULES_VERSION, type IncidentChange } from './core/incident.ts'
+import type { Output } from './core/message.ts'
 import type { PlacedSink } from './core/place.ts'
 import { BEGINNING } from './core/position.ts'
 import { deadLetterCodec } from './schemas/dead-letter.ts'
@@ -26,7 +27,7 @@ import { rawDecoder } from './schemas/raw-decoder.ts'
 import { rawEncoder } from './schemas/raw-encoder.ts'
 import { analytics } from './sinks/analytics.ts'
 import { dprRaw, DPR_FLUSH } from './sinks/dpr-raw.ts'
-import { governedTopics } from './sinks/governed.ts'
+import { governedOutputs } from './sinks/governed.ts'
 import type { SinkName } from './sinks/names.ts'
 import { operationalStore } from './sinks/operational.ts'
 import { analyticsDirectory, dprDirectory, operationalUrl, topicsOf, type Runtime } from './runtime.ts'
@@ -77,7 +78,7 @@ export async function capture(runtime: Runtime, signal: AbortSignal, reached?: R
 
 /** The raw topic into the governed topics; outputs and place are committed together. */
 export async function governed(runtime: Runtime, signal: AbortSignal): Promise<void> {
-  const { config, transport, registry, raw } = runtime
+  const { config, transport, registry, raw, metrics } = runtime
   const names = topicsOf(config)
   await transport.topic(names.unified)
   await transport.topic(names.events)
@@ -91,7 +92,7 @@ export async function governed(runtime: Runtime, signal: AbortSignal): Promise<v
     ...readOptions(runtime, 'unify', signal),
     assigned: (places, partitions) => assigned(places, partitions),
   })
-  const sink = governedTopics({
+  const made = governedOutputs({
     rows,
     events,
     letters,
@@ -101,23 +102,37 @@ export async function governed(runtime: Runtime, signal: AbortSignal): Promise<v
       events: names.events.name,
       deadLetters: names.deadLetters.name,
     },
-    target: processor.sink,
   })
+  const cut = pieces(processor.feed, PIECE)
   const changes = changeFeed((reset) => {
     assigned = (places, partitions) => {
       reset(places, partitions)
-      for (const partition of partitions) sink.restart(partition, places.get(partition) ?? UNREAD)
+      for (const partition of partitions) made.restart(partition, places.get(partition) ?? UNREAD)
     }
-    return processor.feed
+    return cut.feed
   }, rawDecoder(registry))
   // on Kafka the processor itself lets so much time pass between two transactions
   const ageMs = config.KAFKA_BROKERS === undefined ? config.UNIFY_COMMIT_MS : 0
   const watch = unclassifiedWatch((table, columns) => tellUnclassified(runtime, table, columns))
-  const watched = map(unified(runtime, 'unify', changes, ageMs), (item) => {
-    watch(item.change)
-    return item
+  const watched = map(changes.feed, (change) => {
+    watch(change)
+    return unify(change)
   })
-  await drain(watched, sink)
+  const observed = metrics.observed('unify', watched, ({ change }) => change)
+  const outputs = cut.joined(mapBatches(observed, async (items) => made.outputs(items)))
+  const grouped = batch(outputs, { ageMs, bytes: AHEAD_BYTES, size: bytesOf, epoch: changes.assignments })
+  await drain(grouped, processor.sink)
+}
+
+/** So many records become outputs at a time. */
+const PIECE = 500
+/** What a record takes beside its key and value. */
+const RECORD_BYTES = 100
+
+function bytesOf({ messages }: Output): number {
+  let bytes = 0
+  for (const { message } of messages) bytes += RECORD_BYTES + message.key.length + (message.value?.length ?? 0)
+  return bytes
 }
 
 /** The raw topic into one place. */

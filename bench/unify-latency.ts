@@ -34,6 +34,8 @@ const COMMIT_MS = [20, 50, 100, 500]
 const RATE = 1_000
 const WARM_MS = 5_000
 const MEASURED_MS = 20_000
+/** How long the last rows may take. */
+const LAST_MS = 60_000
 
 /** How many rows a run takes. */
 export const MEASURED_ROWS = (RATE * (WARM_MS + MEASURED_MS)) / 1000
@@ -104,7 +106,7 @@ async function measure(
   const cpuShare = share(stage.cpuMicros() - before.stage)
   const brokersCpuShare = share(cpuOfBrokers() - before.brokers)
   await writing.done
-  await pause(2_000) // what is on its way
+  for (const end = performance.now() + LAST_MS; waits.length < seen.size && performance.now() < end;) await pause(100)
   stop.abort()
   await reading
   await stage.stop()

@@ -1,7 +1,7 @@
 /** The console's operations, out of the parts that the commands use. Every act is recorded before anything is done. */
 import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import pg from 'pg'
+import type pg from 'pg'
 import { auditStore } from '../api/audit-store.ts'
 import { required } from '../config.ts'
 import { ask, askHold, type Request } from '../connectors/postgres/requests.ts'
@@ -20,6 +20,7 @@ import { contractDigest, contracts, subjectOf } from '../schemas/contracts.ts'
 import { clearances } from '../schemas/policy/clearances.ts'
 import type { AvroSchema } from '../schemas/registry.ts'
 import { topics } from '../transport/topics.ts'
+import { askingPool } from './console-answers.ts'
 import { readCaptureState } from './console-capture.ts'
 import type { Sampler } from './console-sampler.ts'
 import { askAgain } from './dead-letters.ts'
@@ -43,8 +44,8 @@ export function consoleOperations({ runtime, ring, sampler, signal }: Operations
 } {
   const { config, registry, raw, transport } = runtime
   const audit = auditStore(operationalUrl(config))
-  const store = new pg.Pool({ connectionString: operationalUrl(config), max: 1, connectionTimeoutMillis: 4_000 })
-  store.on('error', () => {})
+  const store = askingPool(operationalUrl(config))
+  const source = askingPool(required(config, 'DATABASE_URL'))
   let known: { readonly end: string; readonly letters: Promise<readonly Letter[]> } | null = null
   let running: ReconciliationNow['running'] = null
   let failed: ReconciliationNow['failed'] = null
@@ -141,9 +142,7 @@ export function consoleOperations({ runtime, ring, sampler, signal }: Operations
     pipeline: () => ring,
     events: async () => (await store.query<OperatorEvent>(EVENTS, [SUBJECT])).rows,
     tables: async (): Promise<TablesNow> => {
-      const { rows } = await onSource((client) =>
-        client.query<{ name: string; rows: string; identity: string }>(TABLES, [config.NAMESPACE]),
-      )
+      const { rows } = await source.query<{ name: string; rows: string; identity: string }>(TABLES, [config.NAMESPACE])
       const state = readCaptureState(config.STATE_DIR)
       const [rates, readings] = [sampler.tableRates(), sampler.readings()]
       return {
@@ -264,7 +263,7 @@ export function consoleOperations({ runtime, ring, sampler, signal }: Operations
     places: (changes) =>
       changePlaces(changes, { dprDirectory: dprDirectory(config), analyticsDirectory: analyticsDirectory(config) }),
     close: async () => {
-      await Promise.all([audit.close(), store.end()])
+      await Promise.all([audit.close(), store.end(), source.end()])
     },
   }
 }

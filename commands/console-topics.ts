@@ -2,7 +2,7 @@
 import { lsnOf } from '../core/position.ts'
 import type { Places } from '../core/place.ts'
 import { topicsOf, type Runtime } from '../runtime.ts'
-import { rawDecoder } from '../schemas/raw-decoder.ts'
+import { rawDecoder, type RawDecoder } from '../schemas/raw-decoder.ts'
 import { SINKS } from '../sinks/names.ts'
 import { readTails } from '../transport/recovery.ts'
 import type { Topic } from '../transport/topic.ts'
@@ -17,6 +17,7 @@ export interface ReaderNow {
   readonly behind: number
   /** When the oldest that it has not taken was written; null when there is none. */
   readonly oldest: number | null
+  /** Up to which it has taken every partition that it is behind in; null when it is in none, or has taken nothing. */
   readonly lsn: number | null
 }
 
@@ -51,7 +52,7 @@ export function topicsReader({ config, transport, registry, raw }: Runtime): () 
     const readers = await Promise.all(
       READERS.map(async (reader) => {
         const places = await transport.committed(`${config.NAMESPACE}.${reader}`, raw)
-        return [reader, await readerOf(raw, bounds, places)] as const
+        return [reader, await readerOf(raw, decoder, bounds, places)] as const
       }),
     )
     return {
@@ -68,23 +69,35 @@ export function topicsReader({ config, transport, registry, raw }: Runtime): () 
   }
 }
 
-async function readerOf(raw: Topic, bounds: Awaited<ReturnType<Topic['bounds']>>, places: Places): Promise<ReaderNow> {
+async function readerOf(
+  raw: Topic,
+  decoder: RawDecoder,
+  bounds: Awaited<ReturnType<Topic['bounds']>>,
+  places: Places,
+): Promise<ReaderNow> {
   const next = bounds.map(({ low }, partition) => Math.max(low, places.get(partition)?.next ?? 0))
   const behind = bounds.map(({ high }, partition) => Math.max(0, high - next[partition]!))
-  const oldest = await Promise.all(
+  const ends = await Promise.all(
     behind.map(async (records, partition) => {
       if (records === 0) return null
-      const page = await raw.page(partition, next[partition]!, next[partition]! + 1)
-      return page.records[0]?.timestampMs ?? null
+      // the last that it has taken, and the first that it has not
+      const at = next[partition]!
+      const page = await raw.page(partition, Math.max(0, at - 1), at + 1)
+      const taken = page.records.filter(({ offset }) => offset < at)
+      const [change] = await decoder.decode(taken)
+      return {
+        oldest: page.records.find(({ offset }) => offset >= at)?.timestampMs ?? null,
+        lsn: change === undefined ? 0 : lsnOf(change.position),
+      }
     }),
   )
-  const known = oldest.filter((moment) => moment !== null)
-  const heights = [...places.values()].map(({ height }) => height).filter((height) => height !== '')
+  const waiting = ends.filter((end) => end !== null)
+  const known = waiting.flatMap(({ oldest }) => (oldest === null ? [] : [oldest]))
   return {
     passed: sum([...places.values()].map((place) => place.next)),
     behind: sum(behind),
     oldest: known.length === 0 ? null : Math.min(...known),
-    lsn: heights.length === 0 ? null : lsnOf(heights.toSorted().at(-1)!),
+    lsn: waiting.length === 0 ? null : Math.min(...waiting.map(({ lsn }) => lsn)) || null,
   }
 }
 

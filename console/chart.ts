@@ -37,6 +37,6 @@ export function chart(title: string, given: readonly Bar[]): Chart {
     width: WIDTH,
     height: Math.max(1, bars.length) * ROW,
     left: given.length - bars.length,
-    bars: bars.map((bar, i) => ({ ...bar, y: i * ROW, width: Math.round(((bar.value ?? 0) / most) * 150) })),
+    bars: bars.map((bar, i) => ({ ...bar, y: i * ROW, width: Math.round(((bar.value ?? 0) / most) * 130) })),
   }
 }

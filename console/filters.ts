@@ -1,15 +1,20 @@
 /** How pages write numbers, times and codes. */
-import type { Environment } from 'nunjucks'
+import nunjucks, { type Environment } from 'nunjucks'
 
-const LONDON = new Intl.DateTimeFormat('en-GB', {
-  timeZone: 'Europe/London',
-  day: 'numeric',
-  month: 'long',
-  year: 'numeric',
-  hour: '2-digit',
-  minute: '2-digit',
-  second: '2-digit',
-})
+const format = (timeZone: string): Intl.DateTimeFormat =>
+  new Intl.DateTimeFormat('en-GB', {
+    timeZone,
+    day: 'numeric',
+    month: 'long',
+    year: 'numeric',
+    hour: '2-digit',
+    minute: '2-digit',
+    second: '2-digit',
+  })
+
+const LONDON = format('Europe/London')
+/** For what is wall time already. */
+const AS_IT_IS = format('UTC')
 
 export function filters(environment: Environment): void {
   environment.addFilter('number', (value: unknown) => Number(value ?? 0).toLocaleString('en-GB'))
@@ -20,6 +25,9 @@ export function filters(environment: Environment): void {
   environment.addFilter('seconds', (value: unknown) => duration(Number(value ?? 0)))
   environment.addFilter('moment', (value: unknown) => moment(value))
   environment.addFilter('words', (value: string | null) => words(value ?? ''))
+  environment.addFilter('breakable', (value: string) =>
+    breakable(value, environment.getFilter('escape') as (text: string) => unknown),
+  )
 }
 
 export function bytes(value: number): string {
@@ -38,13 +46,19 @@ export function duration(seconds: number): string {
 export function moment(value: unknown): string {
   if (value === null || value === undefined || value === '') return ''
   const text = value instanceof Date ? value.toISOString() : typeof value === 'string' ? value : ''
-  if (!/(Z|[+-]\d\d:?\d\d)$/.test(text)) return text.replace('T', ' ').replace(/\.\d+$/, '')
-  const date = new Date(text)
-  return Number.isNaN(date.getTime()) ? text : LONDON.format(date)
+  const zoned = /(Z|[+-]\d\d:?\d\d)$/.test(text)
+  const date = new Date(zoned ? text : `${text}Z`)
+  if (Number.isNaN(date.getTime())) return text
+  return (zoned ? LONDON : AS_IT_IS).format(date)
 }
 
 /** AWAITING_REVIEW → Awaiting review */
 export function words(code: string): string {
   const text = code.replaceAll('_', ' ').toLowerCase()
   return text.charAt(0).toUpperCase() + text.slice(1)
+}
+
+/** A long name that may break behind its dots and underscores; `escape` is the environment's own. */
+function breakable(name: string, escape: (text: string) => unknown): nunjucks.runtime.SafeString {
+  return new nunjucks.runtime.SafeString(String(escape(name)).replaceAll(/[._]/g, '$&<wbr>'))
 }

@@ -41,6 +41,51 @@ export async function* mapBatches<A, B>(
   }
 }
 
+export interface Pieces<T> {
+  readonly feed: Feed<T>
+  /** What came of all pieces of a batch as one batch again. `feed` gives a batch for each piece. */
+  joined<B>(feed: Feed<B>): Feed<B>
+}
+
+/**
+ * Batches of at most so many items. What is made of a large batch on its way then need not be there all at once, and
+ * dies young: half of what a hop costs can be the collection of what lived too long.
+ */
+export function pieces<T>(upstream: Feed<T>, most: number): Pieces<T> {
+  /** Of the batch whose piece is on its way. */
+  let left = 0
+
+  async function* feed(): Feed<T> {
+    for await (const batch of upstream) {
+      const { items } = batch
+      left = Math.max(1, Math.ceil(items.length / most))
+      for (let from = 0; left > 0; from += most) {
+        left -= 1
+        yield { items: items.slice(from, from + most), ack: left === 0 ? () => batch.ack() : nothing }
+      }
+    }
+  }
+
+  async function* joined<B>(made: Feed<B>): Feed<B> {
+    let open: Batch<B>[] = []
+    for await (const batch of made) {
+      open.push(batch)
+      if (left > 0) continue
+      const whole = open
+      open = []
+      yield {
+        items: whole.flatMap(({ items }) => items),
+        ack: async () => {
+          for (const each of whole) await each.ack()
+        },
+      }
+    }
+  }
+  return { feed: feed(), joined }
+}
+
+const nothing = (): Promise<void> => Promise.resolve()
+
 /** One feed after the other: the snapshot, then the log. */
 export async function* concat<T>(...feeds: readonly Feed<T>[]): Feed<T> {
   for (const feed of feeds) yield* feed

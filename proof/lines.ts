@@ -7,19 +7,28 @@ export interface LineWriter {
   end(): void
 }
 
-const CHUNK = 1 << 20
+const BLOCK_BYTES = 1 << 18
+const NEWLINE = 0x0a
 
 export function lineWriter(path: string): LineWriter {
   const file = openSync(path, 'w')
-  let chunk = ''
+  const block = Buffer.allocUnsafe(BLOCK_BYTES)
+  let at = 0
   const flush = (): void => {
-    writeSync(file, chunk)
-    chunk = ''
+    writeSync(file, block, 0, at)
+    at = 0
   }
   return {
     add: (line) => {
-      chunk += `${line}\n`
-      if (chunk.length >= CHUNK) flush()
+      const atMost = line.length * 3 + 1 // bytes of UTF-8
+      if (atMost > BLOCK_BYTES - at) flush()
+      if (atMost > BLOCK_BYTES) {
+        writeSync(file, `${line}\n`)
+        return
+      }
+      // at once into bytes: texts that wait to be joined are what the collector would have to carry on
+      at += block.write(line, at)
+      block[at++] = NEWLINE
     },
     end: () => {
       flush()

@@ -108,10 +108,13 @@ function isBeyondLong(micros: number | bigint): boolean {
   return typeof micros === 'bigint' && micros > 0x7fff_ffff_ffff_ffffn
 }
 
+/** What Kafka Connect takes a long for, as Debezium tells it: its sinks make a timestamp of it. */
+const MICRO_TIMESTAMP = { 'connect.name': 'io.debezium.time.MicroTimestamp', 'connect.version': 1 }
+
 function timestamp(logicalType: string, zone: '' | '+00'): PgType {
   return {
     partial: true,
-    avro: { type: 'long', logicalType },
+    avro: { type: 'long', logicalType, ...MICRO_TIMESTAMP },
     write: (out, at, bytes, start, end) => {
       const micros =
         fastMicros(bytes, start, zone === '' ? end : end - 3) ?? timestampMicros(bytes.toString('latin1', start, end))

@@ -24,7 +24,11 @@ export const REPORT_GAPS: readonly (readonly [report: string, missing: string, w
     'unit, age, ethnic code',
     'The offender record’s; join it where number and pseudonym may meet.',
   ],
-  ['report_serious_assault_detail', 'saliva rule', 'The definition asks one answer to be two, so it never holds.'],
+  [
+    'report_serious_assault_detail, report_serious_assaults_per_month',
+    'spitting by somebody known to be infectious (ASSAULT_5)',
+    'The definition asks that one answer belong to two questions, whether the assailant is known to be infectious and whether saliva hit the victim: no answer does, so its report counts none for this reason, and nor do these.',
+  ],
   ['report_safety_in_custody_…', 'male and female establishments', 'The prison register’s; join it by location.'],
   [
     'report_safety_in_custody_…',

@@ -64,7 +64,11 @@ const INJURY = 'WAS A SERIOUS INJURY SUSTAINED'
 const INTERNAL = 'WAS MEDICAL TREATMENT FOR CONCUSSION OR INTERNAL INJURIES REQUIRED'
 const IN_PATIENT = 'DID INJURIES RESULT IN DETENTION IN OUTSIDE HOSPITAL AS AN IN-PATIENT'
 
-/** The definition's saliva rule asks one answer to be two, so it never holds; it is left out. */
+/**
+ * As INC0020 has it. That definition has one more rule for ASSAULT_5: the assailant is known to have a disease that
+ * saliva transmits, and saliva hit the victim. It asks both of one answer, which belongs to one question, so no report
+ * of that definition ever counted for it; to count here what is counted there it stays out (report_gaps says so).
+ */
 const SERIOUS: Readonly<Record<string, readonly (readonly [question: string, ...answers: string[]])[]>> = {
   ASSAULT_5: [
     [INJURY, 'YES'],

@@ -56,25 +56,35 @@ const ROWS_AT_ONCE = 2_000
  */
 export async function analytics(options: AnalyticsOptions): Promise<AnalyticsSink> {
   const store = await openStore(options.directory, options.memoryLimit ?? '512MB')
+  const opened: { closeSync(): void }[] = []
   try {
-    return await openSink(store, options)
+    return await openSink(store, options, opened)
   } catch (error) {
+    // DuckDB holds its file as long as any of these is open, and would write to it once more when the last one goes.
+    for (const each of opened.toReversed()) each.closeSync()
     store.close()
     throw sinkError(error, store.directory)
   }
 }
 
-async function openSink(store: Store, options: AnalyticsOptions): Promise<AnalyticsSink> {
+/** Names in `opened` what is to be closed, in reverse order, should it reject. */
+async function openSink(
+  store: Store,
+  options: AnalyticsOptions,
+  opened: { closeSync(): void }[],
+): Promise<AnalyticsSink> {
   const { directory, instance } = store
   const { projections } = options
   const writing = await instance.connect()
   const publishing = await instance.connect()
+  opened.push(publishing, writing)
   await writing.run("SET GLOBAL TimeZone = 'UTC'")
   await prepareLayout(writing, directory, projections)
   await deleteUnlistedFiles(writing, directory, projections)
   writeDefinitions(directory, projections)
 
   const staged = await staging(writing, projections, await nextSeq(writing, projections))
+  opened.push({ closeSync: () => staged.close() })
   const applyEntity = await apply(writing, directory, projections, options.rulesVersion)
   const places = await reached(writing)
   const gaps = await incomplete(writing)

@@ -178,8 +178,8 @@ const FILTERS: Readonly<Record<string, object>> = {
 }
 
 function chosenFrom(optionSet: string): object {
-  const dynamicoptions = { dataset: `$ref:${optionSet}`, name: 'code', display: 'description' }
-  return { type: 'multiselect', dynamicoptions: { ...dynamicoptions, returnAsStaticOptions: true } }
+  const dynamicoptions = { dataset: optionSet, name: 'code', display: 'description' }
+  return { type: 'multiselect', dynamicoptions: { ...dynamicoptions, returnAsStaticOptions: true, maximumOptions: 60 } }
 }
 
 function report(id: string, name: string, fields: readonly DatasetField[], sortedBy: string): object {

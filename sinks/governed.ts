@@ -1,5 +1,5 @@
 /**
- * The governed topics as a sink: unified rows, domain events and dead letters, committed together with the place in the
+ * What the governed topics get: unified rows, domain events and dead letters, committed together with the place in the
  * raw topic.
  *
  * A transaction that is too large for one write leaves its rows piece by piece, and its events with the last piece. The
@@ -27,13 +27,24 @@ export interface GovernedOptions {
     readonly events: string
     readonly deadLetters: string
   }
-  /** Commits outputs and place together. */
-  readonly target: Sink<Output>
 }
 
-export interface GovernedSink extends Sink<IncidentChange> {
+export interface GovernedOutputs {
   /** The partition is read from this place on. */
   restart(partition: number, place: Place): void
+  /** One for each partition: its records, or dead letters, and the place behind them. */
+  outputs(items: readonly IncidentChange[]): Output[]
+}
+
+export interface GovernedSink extends GovernedOutputs, Sink<IncidentChange> {}
+
+/** As {@link governedOutputs}, into a target that commits outputs and place together. */
+export function governedTopics({
+  target,
+  ...options
+}: GovernedOptions & { readonly target: Sink<Output> }): GovernedSink {
+  const made = governedOutputs(options)
+  return { ...made, write: async (items) => target.write(made.outputs(items)) }
 }
 
 interface Partition {
@@ -42,7 +53,7 @@ interface Partition {
 }
 
 /** Given transactions in order per partition. Each change leaves its rows' records, or its dead letter. */
-export function governedTopics({ rows, events, letters, topics, target }: GovernedOptions): GovernedSink {
+export function governedOutputs({ rows, events, letters, topics }: GovernedOptions): GovernedOutputs {
   const partitions = new Map<number, Partition>()
 
   function restart(partition: number, place: Place): Partition {
@@ -79,10 +90,8 @@ export function governedTopics({ rows, events, letters, topics, target }: Govern
 
   return {
     restart: (partition, place) => void restart(partition, place),
-    write: async (items) => {
-      const byPartition = Map.groupBy(items, (item) => item.change.partition)
-      await target.write([...byPartition].map(([partition, its]) => output(partition, its)))
-    },
+    outputs: (items) =>
+      [...Map.groupBy(items, (item) => item.change.partition)].map(([partition, its]) => output(partition, its)),
   }
 }
 

@@ -48,11 +48,13 @@ function entityStatements(projection: Projection, rulesVersion: number) {
     .filter(({ name }) => name !== 'id')
     .map(({ name }) => `"${name}" = excluded."${name}"`)
     .join(', ')
-  const newest = `SELECT DISTINCT ON (id) * FROM ${staged} ORDER BY id, position DESC`
+  /** What is sorted is what it says: no column more. */
+  const newest = (wanted: string): string =>
+    `SELECT DISTINCT ON (id) ${wanted} FROM ${staged} ORDER BY id, position DESC`
   return {
     ...amendmentStatements(projection, rulesVersion),
     remove: `
-      WITH s AS (${newest})
+      WITH s AS (${newest('id, position, "partition", deleted')})
       INSERT INTO incidents_gone AS g (entity, id, position, "partition")
       SELECT ${entity}, id, position, "partition" FROM s WHERE deleted
       ON CONFLICT (id, entity) DO UPDATE
@@ -61,7 +63,7 @@ function entityStatements(projection: Projection, rulesVersion: number) {
       DELETE FROM ${table} t USING ${staged} s WHERE s.deleted AND t.id = s.id AND t.position < s.position`,
     upsert: `
       INSERT INTO ${table} AS t (${names(columns)}, rules_version)
-      SELECT ${names(columns)}, ${rulesVersion} FROM (${newest}) s
+      SELECT ${names(columns)}, ${rulesVersion} FROM (${newest(`${names(columns)}, deleted`)}) s
       WHERE NOT deleted AND NOT EXISTS (
         SELECT FROM incidents_gone g WHERE g.id = s.id AND g.entity = ${entity} AND g.position >= s.position)
       ON CONFLICT (id) DO UPDATE SET ${set}, rules_version = excluded.rules_version

@@ -1,7 +1,8 @@
 /**
  * The operational store: the unified entities as tables of PostgreSQL, one row each, as the API reads them.
  *
- * A write is one database transaction: COPY, merge, places. The pieces of a source transaction that is too large for
+ * A write is COPY, merge and places in one database transaction, a large one in several, cut between source transactions:
+ * PostgreSQL merges one part while the next is prepared here. The pieces of a source transaction that is too large for
  * memory are copied in one that stays open until the last of them has come; nothing of it shows before.
  */
 import { setImmediate as breathe } from 'node:timers/promises'
@@ -28,6 +29,9 @@ export interface OperationalOptions {
 
 /** After so many changes other work gets its turn. */
 const CHANGES_BESIDE_OTHERS = 1_000
+
+/** So many changes are merged at once where no source transaction is cut by it: some 200 ms. */
+const PART = 8_000
 
 const FORGET_EVERY_MS = 10 * 60_000
 
@@ -81,36 +85,47 @@ async function openSink(
   }
 
   async function write(items: readonly IncidentChange[]): Promise<void> {
-    await stage(items)
-    if (staged.waiting) {
-      if (!open) await client.query('BEGIN')
-      open = true
-      await staged.flush()
+    let merging: Promise<void> = Promise.resolve()
+    for (let next = 0; next < items.length;) {
+      next = await stage(items, next)
+      await merging
+      await copy()
+      if (places.midway.size > 0 || !places.moved) continue
+      merging = commit()
+      merging.catch(() => {}) // it is awaited when the next part is staged
     }
-    if (places.midway.size > 0 || !places.moved) return
-    await commit()
+    await merging
   }
 
-  async function stage(items: readonly IncidentChange[]): Promise<void> {
-    let untilPause = CHANGES_BESIDE_OTHERS
-    for (const item of items) {
+  /** Prepares a part of the items; resolves to where the next begins. */
+  async function stage(items: readonly IncidentChange[], from: number): Promise<number> {
+    for (let i = from; i < items.length; i++) {
+      const item = items[i]!
       if (places.take(item.change)) staged.add(item)
-      untilPause -= 1
-      if (untilPause > 0) continue
-      untilPause = CHANGES_BESIDE_OTHERS
-      await breathe()
+      const taken = i + 1 - from
+      if (taken >= PART && places.midway.size === 0) return i + 1
+      if (taken % CHANGES_BESIDE_OTHERS === 0) await breathe()
     }
+    return items.length
   }
 
+  async function copy(): Promise<void> {
+    if (!staged.waiting) return
+    if (!open) await client.query('BEGIN')
+    open = true
+    await staged.flush()
+  }
+
+  /** What comes after it may be staged while it runs: should it fail, the sink takes nothing more. */
   async function commit(): Promise<void> {
     // one implicit transaction where none is open; a store that is swapped waits for it
     const texts = open
       ? [mergeStatements(staged), stillOurs, places.sql(), 'COMMIT']
       : [BESIDE_OTHERS, stillOurs, places.sql()]
-    await client.query(texts.join(';'))
     open = false
     places.commit()
     staged.clear()
+    await client.query(texts.join(';'))
     if (performance.now() - forgotAt < FORGET_EVERY_MS) return
     forgotAt = performance.now()
     await client.query(FORGET_OLD_DELETES)

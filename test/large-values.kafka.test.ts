@@ -25,7 +25,7 @@ describeKafka('on Kafka', () => {
 
   test(
     'a value of 16 MiB passes through every place; one of 17 leaves a letter, and everything is equal once it is mended',
-    { timeout: 200_000 },
+    { timeout: 600_000 },
     async () => {
       const config = parseConfig({
         ...environmentOf(database, directory.path, 0),

@@ -22,7 +22,7 @@ afterEach(async () => {
 
 test(
   'a value of 16 MiB passes through every place; one of 17 leaves a letter, and everything is equal once it is mended',
-  { timeout: 200_000 },
+  { timeout: 600_000 },
   async () => {
     const config = parseConfig({ ...environmentOf(database, directory.path, 0), LOG_LEVEL: 'silent' })
     const runtime = await embeddedRuntime({ config, log: logger('silent'), metrics: metrics() })

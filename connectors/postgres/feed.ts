@@ -9,6 +9,7 @@ import type { Change, Table, Tuple } from '../../core/change.ts'
 import type { Feed } from '../../core/feed.ts'
 import { lsnOf, position } from '../../core/position.ts'
 import type { Tail } from '../../core/tail.ts'
+import { openAcks, type Acks } from './acks.ts'
 import { capturedTables, type CapturedTables } from './captured.ts'
 import { catalog } from './catalog.ts'
 import { CHUNK_BYTES } from './chunks.ts'
@@ -57,7 +58,12 @@ export interface PostgresSource {
 const AHEAD_BYTES = 16 << 20
 
 /** Changes in commit order, from where the raw topic ends. Rejects with the codes of preflight.ts, slot.ts and stream.ts. */
-export async function* postgresFeed(source: PostgresSource, signal: AbortSignal): Feed<Change<Tuple>> {
+export function postgresFeed(source: PostgresSource, signal: AbortSignal): Feed<Change<Tuple>> {
+  const acks = openAcks()
+  return acks.of(openedFeed(source, signal, acks))
+}
+
+async function* openedFeed(source: PostgresSource, signal: AbortSignal, acks: Acks): Feed<Change<Tuple>> {
   const client = await connect(source.url)
   let replication: ReplicationConnection | null = null
   let state: CaptureState | null = null
@@ -197,9 +203,11 @@ export async function* postgresFeed(source: PostgresSource, signal: AbortSignal)
     if (signal.aborted) return // stopping ends the connections under whatever waits for them
     throw sourceError(source.url, error)
   } finally {
+    const acknowledged = acks.end()
     signal.removeEventListener('abort', stop)
     await replication?.close()
     await rereading?.close()
+    await acknowledged
     state?.close()
     shapes?.close()
     stops?.close()

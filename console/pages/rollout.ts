@@ -72,6 +72,7 @@ async function show(
   return reply.view('rollout.njk', {
     decided: decided.body ?? [],
     status: status.body,
+    prisons: byPrison(status.body?.rows ?? []),
     unknown: decided.message ?? status.message,
     given: given ?? { prison: '', type: ALL, dpsFrom: '', cutOffMonths: String(CUT_OFF_MONTHS.byDefault), reason: '' },
     problem,
@@ -80,4 +81,14 @@ async function show(
     types: [ALL, ...TYPES.map(([type]) => type)],
     months: CUT_OFF_MONTHS,
   })
+}
+
+/** What remains in NOMIS, prison by prison. */
+function byPrison(rows: NomisStatus['rows']) {
+  return [...Map.groupBy(rows, ({ prison }) => prison)].map(([prison, its]) => ({
+    prison,
+    migrated: its.reduce((sum, { migrated }) => sum + migrated, 0),
+    openInNomis: its.reduce((sum, { openInNomis }) => sum + openInNomis, 0),
+    rows: its,
+  }))
 }

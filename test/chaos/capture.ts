@@ -86,7 +86,7 @@ async function chaosRun(world: World, { seed, run, fault, inspector }: RunOption
   const total = WRITERS * TRANSACTIONS
   const at = fault.early === true ? chance.int(6, total / 4) : chance.int(1, Math.floor(total * 0.8))
   const { says, happen } = fault.plan(random(seed, 'plan', run, fault.name))
-  let happening: Promise<void> | null = null
+  const happening: Promise<void>[] = []
   const ledger = await runLedger({
     url: world.url,
     seed,
@@ -96,10 +96,10 @@ async function chaosRun(world: World, { seed, run, fault, inspector }: RunOption
     pauseMs: PAUSE_MS,
     patienceMs: PATIENCE_MS,
     onTransaction: (ended) => {
-      if (ended === at) happening = happen(world)
+      if (ended === at) happening.push(happen(world))
     },
   })
-  await happening
+  await Promise.all(happening)
   const found = await inspector.look(world, ledger)
   if (fault.name.startsWith('failpoint-') && !world.capture.failed)
     found.violations.push(`capture never got to where it was to die: ${says}`)

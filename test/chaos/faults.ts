@@ -27,7 +27,7 @@ const MOST: Readonly<Record<CaptureStep, number>> = {
   measured: 2,
   merged: 2,
   noted: 2,
-  told: 2,
+  told: 1,
 }
 
 const FAILPOINT_MS = 20_000

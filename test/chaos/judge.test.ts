@@ -10,6 +10,7 @@ const TABLE: Table = {
   name: 'report',
   columns: [
     { name: 'id', oid: 23, modifier: -1 },
+    { name: 'report_reference', oid: 25, modifier: -1 },
     { name: 'text', oid: 25, modifier: -1 },
   ],
   key: ['id'],
@@ -47,32 +48,38 @@ function change(op: RowChange['op'], given: Given): RowChange {
 }
 
 const oracle: OracleTransaction[] = [
-  { txId: 10, changes: [parseChange("table public.report: INSERT: id[integer]:1 text[text]:'it''s'")] },
+  {
+    txId: 10,
+    changes: [parseChange("table public.report: INSERT: id[integer]:1 report_reference[text]:'A' text[text]:'it''s'")],
+  },
   {
     txId: 20,
     changes: [
       parseChange(
-        "table public.report: UPDATE: old-key: id[integer]:1 text[text]:'it''s' new-tuple: id[integer]:2 text[text]:unchanged-toast-datum",
+        "table public.report: UPDATE: old-key: id[integer]:1 report_reference[text]:'A' text[text]:'it''s' new-tuple: id[integer]:2 report_reference[text]:'A' text[text]:unchanged-toast-datum",
       ),
-      parseChange("table public.report: DELETE: id[integer]:2 text[text]:'it''s'"),
+      parseChange("table public.report: DELETE: id[integer]:2 report_reference[text]:'A' text[text]:'it''s'"),
     ],
   },
-  { txId: 30, changes: [parseChange('table public.report: INSERT: id[integer]:3 text[text]:null')] },
+  {
+    txId: 30,
+    changes: [parseChange("table public.report: INSERT: id[integer]:3 report_reference[text]:'A' text[text]:null")],
+  },
 ]
 const ledger = {
   committed: [10, 20, 30].map((txId) => ({ txId, pattern: 'p' })),
   rolledBack: [{ txId: 25, pattern: 'p' }],
 }
 
-const one = { id: 1, text: "it's" }
-const two = { id: 2, text: "it's" }
+const one = { id: 1, report_reference: 'A', text: "it's" }
+const two = { id: 2, report_reference: 'A', text: "it's" }
 const inserted = change('c', { lsn: 10, after: one })
 const moved = [
   change('d', { lsn: 20, ordinal: 1, before: one, last: false }),
   change('c', { lsn: 20, ordinal: 2, after: two, last: false }),
   change('d', { lsn: 20, ordinal: 3, before: two }),
 ]
-const last = change('c', { lsn: 30, after: { id: 3, text: null } })
+const last = change('c', { lsn: 30, after: { id: 3, report_reference: 'A', text: null } })
 const right: Change[] = [inserted, ...moved, last]
 
 describe('the judge', () => {
@@ -98,8 +105,13 @@ describe('the judge', () => {
     ],
     [
       'a value was taken back',
-      [inserted, ...moved, change('c', { lsn: 30, after: { id: 3, text: ROLLED_BACK } })],
+      [inserted, ...moved, change('c', { lsn: 30, after: { id: 3, report_reference: 'A', text: ROLLED_BACK } })],
       /taken back/,
+    ],
+    [
+      'a change stands under no incident',
+      [inserted, ...moved, { ...last, reference: null }],
+      /^public.report is of no/,
     ],
     [
       'an incident changes its partition',

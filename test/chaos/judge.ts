@@ -7,6 +7,7 @@ import { isStreamed, tableName, type Change, type Row, type RowChange, type Valu
 import type { Position } from '../../core/position.ts'
 import { ROLLED_BACK } from '../../workload/ledger-patterns.ts'
 import type { Ledger } from '../../workload/ledger.ts'
+import { incidents, type Incidents } from './incidents.ts'
 import type { OracleChange, OracleTransaction, PlainRow } from './oracle.ts'
 
 export interface Evidence {
@@ -37,6 +38,7 @@ interface Folded {
 export function judge(): Judge {
   const fold = new Map<string, Map<string, Folded>>()
   const heights = new Map<string, { readonly position: Position; readonly partition: number }>()
+  const belongs = incidents()
 
   function keep(change: RowChange): void {
     const table = tableName(change.table)
@@ -67,9 +69,11 @@ export function judge(): Judge {
       const rows = changes.filter((change): change is RowChange => change.op !== 'm')
       const streamed = rows.filter((change) => isStreamed(change))
       for (const change of rows) keep(change)
+      belongs.learn(oracle)
       return [
         ...first(disorder(streamed)),
         ...first(transactions(oracle, streamed)),
+        ...first(strays(streamed, belongs)),
         ...first(outcomes(ledger, oracle, streamed)),
         ...first(takenBack(rows)),
       ]
@@ -82,6 +86,15 @@ export function judge(): Judge {
     get rows() {
       return [...fold.values()].reduce((sum, rows) => sum + rows.size, 0)
     },
+  }
+}
+
+function* strays(streamed: readonly RowChange[], belongs: Incidents): Generator<string> {
+  for (const { table, before, after, reference, position } of streamed) {
+    const row = new Map(Object.entries((after ?? before)!).map(([name, value]) => [name, plain(value)]))
+    const incident = belongs.of(tableName(table), row)
+    if (incident !== (reference ?? undefined))
+      yield `${tableName(table)} is of no incident, or of another's, at ${position}`
   }
 }
 

@@ -2,7 +2,7 @@
  * What the source itself says that it committed: a slot of its own with test_decoding, PostgreSQL's plainest plugin, read
  * as text. Nothing of ours takes part: it says what capture has to say.
  */
-import pg from 'pg'
+import type pg from 'pg'
 
 /** A row by column name, as PostgreSQL prints its values; null stands for NULL. */
 export type PlainRow = ReadonlyMap<string, string | null>

@@ -66,6 +66,20 @@ test('a dead letter is shown, rehearsed, and after the rules know its code repla
   expect(page).toContain('the role is in the tables now')
 })
 
+test('a group of letters that nobody will mend is skipped, and says by whom and why', async () => {
+  await breakOneRow(demo.database)
+  const path = '/failures?code=UNKNOWN_CODE'
+  await until(async () => /to all [1-9]\d* that are open in this group/.test(await words(path)))
+  await act('/failures', { act: 'skip', reason: 'too old to mend' }, path)
+  await until(async () => (await words(path)).includes('Skipped by OPERATOR: too old to mend'))
+  expect(await words(path)).toContain('to all 0 that are open')
+  expect(await words('/')).toMatch(/OPERATOR Skip dead letters too old to mend/)
+})
+
+/** `row …; topic …, partition …, offset …` and behind it `DPR: file, row …; analytics: file, row …`, change by change. */
+const LINEAGE =
+  /row \S+; topic (?:\S+ )?partition (\d+), offset (\d+)[^.]*?(?:stored in \S+|followed by a newer change of the same row) DPR: (\S+\.parquet), row \d+; analytics: (\S+), (?:table \S+, )?row \d+/g
+
 test('each change of an incident names its record in the topic, and its file and row in DPR and in analytics', async () => {
   const [row] = await demo.database.query<{ reference: string }>(
     `SELECT report_reference AS reference FROM public.report WHERE source = 'DPS' ORDER BY id LIMIT 1`,
@@ -74,18 +88,18 @@ test('each change of an incident names its record in the topic, and its file and
   // two changes: of the first, too, there is a record
   for (const title of ['Once', 'Twice'])
     await demo.database.query(`UPDATE public.report SET title = $1 WHERE report_reference = $2`, [title, reference])
-  await until(async () => {
-    const page = await operator.get(`/incidents/${reference}?files`)
-    const own = [
-      ...page.words.matchAll(
-        /Report changed Field.*?row \S+; topic (?:\S+ )?partition \d+, offset (\d+).*?analytics: (\S+), (?:table \S+, )?row \d+/g,
-      ),
-    ]
-    const files = new Set([...page.words.matchAll(/DPR: (\S+\.parquet), row \d+/g)].map(([, file]) => file))
-    return (
-      own.length === 2 && own[0]![1] !== own[1]![1] && files.size >= 2 && !page.words.includes('no row of this change')
-    )
-  })
+  await vi.waitFor(
+    async () => {
+      const page = await operator.get(`/incidents/${reference}?files`)
+      const changes = page.words.match(/Position \d{4}\//g) ?? []
+      expect(page.words.match(/Report changed/g)).toHaveLength(2)
+      const found = [...page.words.matchAll(LINEAGE)]
+      expect(found, page.words.slice(page.words.indexOf('What happened, and'))).toHaveLength(changes.length)
+      // each change has a record of its own
+      expect(new Set(found.map(([, partition, offset]) => `${partition}/${offset}`)).size).toBe(changes.length)
+    },
+    { timeout: 45_000, interval: 1_000 },
+  )
 })
 
 test('a row that differs in the store is found with its columns, and repaired', { timeout: 180_000 }, async () => {

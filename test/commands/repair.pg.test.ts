@@ -1,95 +1,32 @@
-import { readdirSync, rmSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import pg from 'pg'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { initSource } from '../../connectors/postgres/source-schema.ts'
 import { EXIT } from '../../core/error.ts'
-import { ENTITIES } from '../../core/incident.ts'
-import { ENTITY_DEFINITIONS } from '../../schemas/entity.ts'
 import { rowId } from '../../transforms/identity.ts'
-import { runTransactions, seedReports } from '../../workload/load.ts'
-import { freePort } from '../../workload/postgres.ts'
-import { environmentOf } from '../support/agreement.ts'
-import { temporaryDirectory } from '../support/capture.ts'
-import { runCommand, startCommand, type Ended, type RunningCommand } from '../support/command.ts'
+import { runCommand, type Ended, type RunningCommand } from '../support/command.ts'
 import { comparePlaces } from '../support/places.ts'
-import { testDatabase, type TestDatabase } from '../support/postgres.ts'
+import type { TestDatabase } from '../support/postgres.ts'
+import { runWorld, type RunWorld } from '../support/run-world.ts'
 
+let world: RunWorld
 let database: TestDatabase
-let directory: Awaited<ReturnType<typeof temporaryDirectory>>
-let environment: Record<string, string>
-let running: RunningCommand[]
+let environment: RunWorld['environment']
 
 beforeEach(async () => {
-  database = await testDatabase()
-  directory = await temporaryDirectory()
-  environment = environmentOf(database, directory.path, await freePort())
-  running = []
-  await initSource(database.url, { publication: database.name })
-  await withPool(async (pool) => {
-    const client = await pool.connect()
-    await seedReports(client, { seed: 1, reports: 20 })
-    client.release()
-  })
+  world = await runWorld(20)
+  ;({ database, environment } = world)
 })
 
-afterEach(async () => {
-  for (const command of running) command.signal('SIGKILL')
-  await Promise.all(running.map(({ ended }) => ended))
-  await directory.remove()
-  await database.drop()
-})
+afterEach(() => world.close())
 
-async function withPool(work: (pool: pg.Pool) => Promise<unknown>): Promise<void> {
-  const pool = new pg.Pool({ connectionString: database.url, max: 2 })
-  try {
-    await work(pool)
-  } finally {
-    await pool.end()
-  }
-}
-
-const live = (seed: number, transactions: number): Promise<void> =>
-  withPool((pool) => runTransactions(pool, { seed, transactions }))
-
-function start(): RunningCommand {
-  const command = startCommand(['run'], { ...environment, LOG_LEVEL: 'info' })
-  running.push(command)
-  return command
-}
-
-const incidents = (...args: string[]): Promise<Ended> => runCommand(args, environment)
-
-async function stop(command: RunningCommand): Promise<void> {
-  command.signal('SIGTERM')
-  expect((await command.ended).code).toBe(EXIT.done)
-}
-
-/** What a command prints with `--json`, when it ends so. */
-async function printed(code: number, ...args: string[]): Promise<unknown> {
-  const ended = await incidents(...args, '--json')
-  expect({ code: ended.code, stderr: ended.code === code ? '' : ended.stderr }).toEqual({ code, stderr: '' })
-  return JSON.parse(ended.stdout)
-}
-
-async function differing(code: number): Promise<readonly { place: string; key: string; why: string }[]> {
-  const { places } = (await printed(code, 'reconcile')) as {
-    places: { place: string; keys: { key: string; why: string }[] }[]
-  }
-  return places.flatMap(({ place, keys }) => keys.map(({ key, why }) => ({ place, key, why })))
-}
-
-/** Waits until every place has what the source has, ends the run, and expects each of them equal. */
-async function expectEqual(command: RunningCommand): Promise<void> {
-  const places = await comparePlaces(environment, () => stop(command))
-  expect(places.filter((each) => each.differing > 0)).toEqual([])
-  expect(places.reduce((sum, each) => sum + each.rows, 0)).toBeGreaterThan(1_000)
-}
-
-async function count(table: string): Promise<number> {
-  return Number((await database.query<{ n: string }>(`SELECT count(*) AS n FROM ${table}`))[0]!.n)
-}
+const start = (): RunningCommand => world.start()
+const stop = (command: RunningCommand): Promise<void> => world.stop(command)
+const live = (seed: number, transactions: number): Promise<void> => world.live(seed, transactions)
+const incidents = (...args: readonly string[]): Promise<Ended> => world.incidents(...args)
+const printed = (code: number, ...args: readonly string[]): Promise<unknown> => world.printed(code, ...args)
+const differing: RunWorld['differing'] = (code) => world.differing(code)
+const expectEqual = (command: RunningCommand): Promise<void> => world.expectEqual(command)
+const count = (table: string): Promise<number> => world.count(table)
 
 describe('repair makes every place equal to the source again', () => {
   test('after a TRUNCATE, and after rows of a place were changed behind its back', { timeout: 180_000 }, async () => {
@@ -148,7 +85,7 @@ describe('repair makes every place equal to the source again', () => {
     await database.query(
       `UPDATE prisons.incidents_staff_involvement SET comment = 'by hand' WHERE id IN (${altered.join(', ')})`,
     )
-    const keys = join(directory.path, 'keys')
+    const keys = join(world.directory, 'keys')
     await writeFile(keys, [...named, '2000000000', ''].join('\n'))
     const args = ['repair', '--table', 'staff_involvement', '--keys', keys]
     const planned = [{ table: 'public.staff_involvement', rows: 2, keys: 3 }]
@@ -246,7 +183,7 @@ describe('a slot that is gone', () => {
       expect(locked.stderr).toMatch(/^STATE_LOCKED: /)
       expect(locked.code).toBe(EXIT.configuration)
       expect(await differing(EXIT.done)).toEqual([]) // the stream runs
-      const elsewhere = { ...environment, STATE_DIR: join(directory.path, 'elsewhere') }
+      const elsewhere = { ...environment, STATE_DIR: join(world.directory, 'elsewhere') }
       const used = await runCommand(['source', 'drop', '--yes'], elsewhere)
       expect(used.stderr).toMatch(/^SLOT_IN_USE: /)
       expect(used.code).toBe(EXIT.source)
@@ -262,54 +199,6 @@ describe('a slot that is gone', () => {
         'The source is adopted as epoch 2: start capture, and it reads everything.\n',
       )
       await expectEqual(start())
-    },
-  )
-})
-
-/** Every table of the operational store, as it is now, into a schema beside it. */
-async function backUp(): Promise<readonly string[]> {
-  const rows = await database.query<{ name: string }>(
-    `SELECT c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-     WHERE n.nspname = 'prisons' AND c.relkind = 'r' AND c.relname NOT LIKE '%audit%'`,
-  )
-  await database.query('CREATE SCHEMA backup')
-  for (const { name } of rows) await database.query(`CREATE TABLE backup.${name} AS TABLE prisons.${name}`)
-  return rows.map(({ name }) => name)
-}
-
-describe('a sink that is not what it was', () => {
-  test(
-    'restored from a backup reads on from the backup’s own place; emptied, or without a file, it is filled by a repair',
-    { timeout: 240_000 },
-    async () => {
-      const first = start()
-      await live(2, 40)
-      await first.says(/the API listens/)
-      expect(await differing(EXIT.done)).toEqual([])
-      const tables = await backUp()
-      await live(3, 40)
-      expect(await differing(EXIT.done)).toEqual([])
-      await stop(first)
-
-      const whole = tables.map((name) => `TRUNCATE prisons.${name}; INSERT INTO prisons.${name} TABLE backup.${name}`)
-      await database.query(`BEGIN; ${whole.join('; ')}; COMMIT`)
-      const second = start()
-      await second.says(/the API listens/)
-      expect(await differing(EXIT.done), 'restored').toEqual([])
-
-      // emptied behind the sink's back: its place says that everything is there
-      const entities = ENTITIES.map((entity) => `prisons.incidents_${ENTITY_DEFINITIONS[entity].table}`)
-      await database.query(`TRUNCATE ${entities.join(', ')}`)
-      const folder = join(environment['DPR_DIR']!, 'raw', 'incidentreporting', 'prisoner_involvement')
-      const [lost] = readdirSync(folder).filter((name) => name.startsWith('LOAD'))
-      rmSync(join(folder, lost!))
-      const found = await differing(EXIT.difference)
-      expect(new Set(found.map(({ place: name, why }) => `${name} ${why}`))).toEqual(
-        new Set(['operational missing', 'dpr-raw incidentreporting missing']),
-      )
-      expect(await printed(EXIT.done, 'repair', '--all')).toMatchObject({ state: 'done', differing: 0, incomplete: 0 })
-      expect(await differing(EXIT.done)).toEqual([])
-      await expectEqual(second)
     },
   )
 })

@@ -65,8 +65,8 @@ describe('people of an incident', () => {
     })
     expect(completed.words).toContain('It smouldered on.')
     const [, link] = /href="([^"]*prisoners-involved\/\d+)"/.exec((await editor.get(path)).text)!
-    const changed = await editor.send(link!, { ...PRISONER, prisonerRole: 'WITNESS' })
-    expect(changed.words).toMatch(/T1234AA Fern Fixture Witness/)
+    const changed = await editor.send(link!, { ...PRISONER, prisonerRole: 'FIGHTER' })
+    expect(changed.words).toMatch(/T1234AA Fern Fixture Fighter/)
     const removed = await editor.send(link!, { ...PRISONER, act: 'remove' })
     expect(removed.words).toMatch(/Prisoners involved None are recorded/)
     expect(removed.words).toContain('Hazel')

@@ -60,6 +60,12 @@ describeInBrowser('the pages of incidents', { timeout: 240_000 }, () => {
       ['EDITOR', `/incidents/${reference}`, /Incident \d+/],
       ['EDITOR', `/incidents/${reference}/amend`, /Amend/],
       ['EDITOR', `/incidents/${reference}/status`, /Change the status/],
+      ['EDITOR', `/incidents/${reference}/people`, /People of incident/],
+      ['EDITOR', `/incidents/${reference}/people/prisoners-involved/new`, /Add a prisoner/],
+      ['EDITOR', `/incidents/${reference}/answers`, /Answers of incident/],
+      ['EDITOR', `/incidents/${reference}/answers/question`, /Add a question/],
+      ['EDITOR', `/incidents/${reference}/type`, /Change the type/],
+      ['ADMIN', `/incidents/${reference}/delete`, /Delete incident/],
       ['OPERATOR', `/incidents/${reference}`, /Incident \d+/],
       ['OPERATOR', `/incidents/${reference}/reveal?field=title`, /Reveal/],
       ['ADMIN', '/rollout', /Rollout/],
@@ -109,6 +115,50 @@ describeInBrowser('the pages of incidents', { timeout: 240_000 }, () => {
       await page.locator('#revealed').waitFor()
       expect(await page.locator('#revealed').textContent()).toBe(MARKUP)
       await expectInert(page)
+    })
+  })
+
+  test('an incident gets a person, an answer and another type, is closed, reopened, and deleted as made in error', async () => {
+    const made = await visit({ as: 'EDITOR', width: 375 }, async (page) => {
+      const own = await create(page, 'From end to end')
+      const save = (): Promise<void> => page.getByRole('button', { name: 'Save' }).click()
+      const shown = (): Promise<void> => page.getByRole('heading', { level: 1, name: `Incident ${own}` }).waitFor()
+      await page.getByRole('link', { name: 'Change the type' }).click()
+      await page.getByLabel('New type').selectOption('MISCELLANEOUS_1')
+      await page.getByRole('button', { name: 'Change the type' }).click()
+      await shown()
+      await page.getByRole('link', { name: 'People and additions' }).click()
+      await page.getByRole('link', { name: 'Add a prisoner' }).click()
+      await page.getByLabel('Prisoner number').fill('T1234AA')
+      await page.getByLabel('First name').fill(MARKUP)
+      await page.getByLabel('Last name').fill('Fixture')
+      await page.getByLabel('Role').selectOption('FIGHTER')
+      await save()
+      await shown()
+      await expectInert(page)
+      await page.getByRole('link', { name: 'Answers' }).click()
+      await page.getByRole('link', { name: 'Add a question' }).click()
+      await page.getByLabel('The question’s code').fill('WHERE')
+      await page.getByLabel('Question', { exact: true }).fill('Where was it?')
+      await page.getByLabel('Answer', { exact: true }).first().fill('In a bin')
+      await save()
+      await page.getByRole('cell', { name: 'In a bin' }).waitFor()
+      for (const status of ['Awaiting review', 'Closed', 'Reopened']) {
+        await page.getByRole('link', { name: 'Change the status' }).click()
+        await page.getByRole('radio', { name: status, exact: true }).check()
+        await page.getByRole('button', { name: 'Change the status' }).click()
+        await page.locator('dl').getByText(status, { exact: true }).waitFor()
+      }
+      return own
+    })
+    await visit({ as: 'ADMIN' }, async (page) => {
+      await page.goto(`/incidents/${made}/delete`)
+      await page.getByLabel('Why was it made in error?').fill('It was a test')
+      await page.getByRole('button', { name: 'Delete the incident' }).click()
+      await page.getByRole('heading', { name: `Incident ${made} has been deleted` }).waitFor()
+      await world.settled()
+      await page.goto(`/incidents/${made}`)
+      await page.getByRole('heading', { name: 'There is no such incident' }).waitFor()
     })
   })
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { concat, drain, map, mapBatches } from '../../core/feed.ts'
+import { concat, drain, map, mapBatches, pieces } from '../../core/feed.ts'
 import { all, handFed, settle } from '../support/feed.ts'
 
 test('drain writes each batch, and acknowledges it once it is durable', async () => {
@@ -74,4 +74,27 @@ test('concat gives one feed after the other', async () => {
   snapshot.give('second', 2)
   snapshot.end()
   expect(await all(concat(snapshot.feed, stream.feed))).toEqual([[1], [2], [3]])
+})
+
+test('pieces hands a batch on in pieces, and joins what came of them to one batch, acknowledged once', async () => {
+  const source = handFed<number>()
+  source.give('five', 1, 2, 3, 4, 5)
+  source.give('none')
+  source.give('two', 6, 7)
+  source.end()
+  const cut = pieces(source.feed, 2)
+  const seen: number[][] = []
+  const squared = mapBatches(cut.feed, async (items) => {
+    seen.push([...items])
+    return items.map((item) => item * item)
+  })
+  const joined: (readonly number[])[] = []
+  for await (const { items, ack } of cut.joined(squared)) {
+    joined.push(items)
+    await ack()
+    expect(source.acked).toHaveLength(joined.length)
+  }
+  expect(seen).toEqual([[1, 2], [3, 4], [5], [6, 7]])
+  expect(joined).toEqual([[1, 4, 9, 16, 25], [], [36, 49]])
+  expect(source.acked).toEqual(['five', 'none', 'two'])
 })

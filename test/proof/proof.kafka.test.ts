@@ -59,6 +59,8 @@ describeKafka('proof on topics of a real broker', { timeout: 180_000 }, () => {
       startStage('unify', ['unify'], environment),
       ...SINKS.map((name) => startStage(name, ['deliver', name], environment)),
     ]
+    // what comes now is streamed, and not part of the first snapshot
+    await printed(EXIT.done, 'reconcile')
     await runTransactions(pool, { seed: 1, transactions: 200 })
     await pool.end()
   }, 180_000)
@@ -74,9 +76,8 @@ describeKafka('proof on topics of a real broker', { timeout: 180_000 }, () => {
     const clean = await printed<Reconciliation>(EXIT.done, 'reconcile')
     expect(differences(clean)).toEqual([])
     expect(new Set(clean.places.map(({ place }) => place)).size).toBe(6)
-    expect(clean.places.every(({ place, entity, rows }) => rows > 0 || /nomis|Code/.test(`${place} ${entity}`))).toBe(
-      true,
-    )
+    const rows = Map.groupBy(clean.places, ({ place }) => place)
+    expect([...rows.values()].filter((its) => its.reduce((sum, each) => sum + each.rows, 0) < 500)).toEqual([])
     const table = 'prisons.incidents_prisoner_involvement'
     const [victim] = await database.query<{ id: string; role: string }>(
       `SELECT id, prisoner_role AS role FROM ${table} ORDER BY id LIMIT 1`,

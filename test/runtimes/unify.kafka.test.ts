@@ -4,30 +4,21 @@
  * order, and waits for none longer than it takes to notice that a process is gone.
  */
 import { join } from 'node:path'
-import { AssignerProtocol, Kafka, logLevel } from 'kafkajs'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { parseConfig } from '../../config.ts'
 import { initSource } from '../../connectors/postgres/source-schema.ts'
-import type { Change } from '../../core/change.ts'
-import type { IncidentEvent } from '../../core/event.ts'
-import type { Place, Places } from '../../core/place.ts'
-import { BEGINNING } from '../../core/position.ts'
 import { logger, metrics } from '../../observability.ts'
 import { capture } from '../../pipeline.ts'
-import { kafkaRuntime, openRegistry, topicsOf, type Runtime } from '../../runtime.ts'
-import { eventDecoder } from '../../schemas/events.ts'
-import { governedDecoder } from '../../schemas/governed-decoder.ts'
-import { eventFold } from '../../transforms/event.ts'
-import { unify } from '../../transforms/unify.ts'
+import { kafkaRuntime, openRegistry } from '../../runtime.ts'
 import { embeddedTransport } from '../../transport/embedded.ts'
 import { topics } from '../../transport/topics.ts'
-import type { Received } from '../../transport/topic.ts'
 import { bulkChanges } from '../../workload/bulk.ts'
 import { runTransactions, seedReports } from '../../workload/load.ts'
 import { temporaryDirectory } from '../support/capture.ts'
 import { startCommand, type RunningCommand } from '../support/command.ts'
 import { untilRead } from '../support/events.ts'
+import { expectedEvents, expectedRows, readGoverned, watchGroup } from '../support/governed-reader.ts'
 import { until } from '../support/kafka-records.ts'
 import { describeOwnBroker, describeOwnCluster, needKafka, ownBroker, ownCluster } from '../support/kafka.ts'
 import { testDatabase } from '../support/postgres.ts'
@@ -87,15 +78,30 @@ beforeAll(async () => {
 
 afterAll(() => directory.remove())
 
-describeOwnBroker('several unify on one broker', () => {
-  test('lose, double and reorder nothing, whatever ends or comes', () => scenario(1), 200_000)
-})
+for (const [nodes, describeThem] of [
+  [1, describeOwnBroker],
+  [3, describeOwnCluster],
+] as const) {
+  describeThem(`several unify, with as many brokers as ${nodes}`, () => {
+    test('lose, double and reorder nothing, whatever ends or comes', { timeout: 240_000 }, async () => {
+      const { rows, events, expected, longestWaitMs } = await scenario(nodes)
+      expect(rows).toEqual(expected.rows)
+      expect(events).toEqual(expected.events)
+      expect(events.flat()).toHaveLength(new Set(events.flat()).size)
+      expect(longestWaitMs).toBeLessThan(LONGEST_WAIT_MS)
+    })
+  })
+}
 
-describeOwnCluster('several unify on three brokers', () => {
-  test('lose, double and reorder nothing, whatever ends or comes', () => scenario(3), 240_000)
-})
+interface Outcome {
+  /** By partition, in the order in which they were read. */
+  readonly rows: readonly string[][]
+  readonly events: readonly string[][]
+  readonly expected: { readonly rows: readonly string[][]; readonly events: readonly string[][] }
+  readonly longestWaitMs: number
+}
 
-async function scenario(nodes: number): Promise<void> {
+async function scenario(nodes: number): Promise<Outcome> {
   const own = await (nodes === 1 ? ownBroker() : ownCluster(nodes))
   const environment = {
     NAMESPACE: `unify_${nodes}`,
@@ -159,17 +165,12 @@ async function scenario(nodes: number): Promise<void> {
     await writer.stop()
     const written = edits.slice(0, writer.written())
     expect(written.length, 'there was a load to the end').toBeLessThan(edits.length)
-    const expected = expectedRows(written)
-    await until(() => reader.rows.length >= expected.flat().length)
-    const events = expectedEvents(written)
-    await until(async () => (await reader.events()).flat().length >= events.flat().length)
-
-    const found = await reader.decoded()
-    expect(found).toEqual(expected)
-    expect(await reader.events()).toEqual(events)
-    expect(events.flat()).toHaveLength(new Set(events.flat()).size)
-    expect(longestWait(reader.seenAt(), writtenAt, { away, back })).toBeLessThan(LONGEST_WAIT_MS)
+    const expected = { rows: expectedRows(written, PARTITIONS), events: expectedEvents(written, PARTITIONS) }
+    await until(() => reader.rows.length >= expected.rows.flat().length)
+    await until(() => reader.told.length >= expected.events.flat().length)
+    const [rows, events] = [await reader.decoded(), await reader.events()]
     await reader.stop()
+    return { rows, events, expected, longestWaitMs: longestWait(reader.seenAt(), writtenAt, { away, back }) }
   } catch (cause) {
     throw new Error(processes.map((each, i) => `${i}: ${each.stderr()}`).join('\n'), { cause })
   } finally {
@@ -178,119 +179,6 @@ async function scenario(nodes: number): Promise<void> {
     await runtime.transport.close()
     await own.stop()
   }
-}
-
-/** Who has how many partitions, as the brokers say. */
-async function watchGroup({ config, raw }: Runtime) {
-  const kafka = new Kafka({ brokers: config.KAFKA_BROKERS!.split(','), logLevel: logLevel.NOTHING })
-  const admin = kafka.admin()
-  await admin.connect()
-  const shares = async (): Promise<number[]> => {
-    const { groups } = await admin.describeGroups([`${config.NAMESPACE}.unify`])
-    const [group] = groups
-    if (group?.state !== 'Stable') return []
-    return group.members.map(({ memberAssignment }) => {
-      const assigned = AssignerProtocol.MemberAssignment.decode(memberAssignment)
-      return assigned?.assignment[raw.name]?.length ?? 0
-    })
-  }
-  return {
-    /** Resolves when the partitions are shared like this. */
-    shared: (wanted: readonly number[]) =>
-      until(async () => String((await shares().catch(() => [])).toSorted()) === String(wanted), 60_000),
-    close: () => admin.disconnect(),
-  }
-}
-
-/** A read-committed reader of both governed topics, from their beginning. */
-function readGoverned({ config, transport, registry }: Runtime) {
-  const stopping = new AbortController()
-  const { signal } = stopping
-  const rows: { readonly record: Received; readonly at: number }[] = []
-  const told: Received[] = []
-  const names = topicsOf(config)
-  const read = async (name: 'unified' | 'events', take: (items: readonly Received[]) => void): Promise<void> => {
-    const topic = await transport.topic(names[name])
-    const group = `${config.NAMESPACE}.reader-of-${name}`
-    const next = new Map<number, Place>()
-    // it remembers where it is, as a reader does that keeps its place with its data
-    const places = async (): Promise<Places> => next
-    for await (const { items } of topic.read({ group, signal, aheadBytes: 1 << 20, places })) {
-      take(items)
-      for (const { partition, offset } of items) next.set(partition, { next: offset + 1, height: BEGINNING })
-    }
-  }
-  const running = Promise.all([
-    read('unified', (items) => {
-      const at = performance.now()
-      for (const record of items) rows.push({ record, at })
-    }),
-    read('events', (items) => told.push(...items)),
-  ])
-  running.catch(() => stopping.abort())
-  const decoder = governedDecoder(registry)
-  const decodeEvent = eventDecoder(registry)
-  const positions = new Map<string, number>()
-
-  return {
-    rows,
-    /** By partition, in order. */
-    decoded: async (): Promise<string[][]> => {
-      const found = byPartition()
-      const decoded = await decoder.rows(rows.map(({ record }) => record))
-      for (const [i, { entity, id, deleted, state }] of decoded.entries()) {
-        const { record, at } = rows[i]!
-        if (state !== null) positions.set(state.position, at)
-        found[record.partition]!.push(rowText(state?.position ?? 'tombstone', entity, id, deleted))
-      }
-      return found
-    },
-    events: async (): Promise<string[][]> => {
-      const found = byPartition()
-      const decoded = await Promise.all(told.map((record) => decodeEvent.event(record)))
-      for (const [i, event] of decoded.entries()) found[told[i]!.partition]!.push(eventText(event))
-      return found
-    },
-    /** By position, of what has been decoded. */
-    seenAt: (): ReadonlyMap<string, number> => positions,
-    stop: async () => {
-      stopping.abort()
-      await running
-    },
-  }
-}
-
-const byPartition = (): string[][] => Array.from({ length: PARTITIONS }, () => [])
-
-const rowText = (position: string, entity: string, id: string, deleted: boolean): string =>
-  `${position} ${deleted ? 'delete' : 'upsert'} ${entity} ${id}`
-
-const eventText = ({ txId, eventType, additionalInformation: { source, reportReference } }: IncidentEvent): string =>
-  `${txId} ${eventType} ${source} ${reportReference}`
-
-function changesOf(written: readonly RawEdit[]): readonly Change[] {
-  return written.flatMap(({ changes }) => changes)
-}
-
-/** A delete is its last known state, then a tombstone. */
-function expectedRows(written: readonly RawEdit[]): string[][] {
-  const found = byPartition()
-  for (const change of changesOf(written)) {
-    for (const { entity, id, op } of unify(change).rows) {
-      found[change.partition]!.push(rowText(change.position, entity, id, op === 'delete'))
-      if (op === 'delete') found[change.partition]!.push(rowText('tombstone', entity, id, true))
-    }
-  }
-  return found
-}
-
-function expectedEvents(written: readonly RawEdit[]): string[][] {
-  const folds = Array.from({ length: PARTITIONS }, () => eventFold())
-  const found = byPartition()
-  for (const change of changesOf(written)) {
-    found[change.partition]!.push(...folds[change.partition]!.add(change).map(eventText))
-  }
-  return found
 }
 
 interface Outage {

@@ -85,7 +85,13 @@ const FIELD = z.strictObject({
 const FILTER = z.strictObject({
   type: z.enum(['multiselect', 'daterange']),
   dynamicoptions: z
-    .strictObject({ dataset: REFERENCE, name: TEXT, display: TEXT, returnAsStaticOptions: z.boolean() })
+    .strictObject({
+      dataset: TEXT,
+      name: TEXT,
+      display: TEXT,
+      returnAsStaticOptions: z.boolean(),
+      maximumOptions: z.int(),
+    })
     .optional(),
 })
 const CONDITION = z.union([z.strictObject({ match: z.array(TEXT) }), z.strictObject({ exists: z.array(TEXT) })])
@@ -158,7 +164,7 @@ test('the data product definition is one that DPR reads: what it names is there,
     for (const { filter } of specification.field) {
       if (filter?.dynamicoptions === undefined) continue
       const { dataset: options, name, display } = filter.dynamicoptions
-      expect(fieldsOf(options)).toEqual([name, display])
+      expect(fieldsOf(`$ref:${options}`)).toEqual([name, display])
     }
   }
 })

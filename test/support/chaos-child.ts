@@ -4,10 +4,10 @@
  */
 import { parseConfig } from '../../config.ts'
 import { PipelineError } from '../../core/error.ts'
-import { lockStateDirectory } from '../../transport/state-directory.ts'
+import { lockStateDirectory, type StateDirectory } from '../../transport/state-directory.ts'
 import { logger, metrics } from '../../observability.ts'
 import { capture } from '../../pipeline.ts'
-import { embeddedRuntime, kafkaRuntime } from '../../runtime.ts'
+import { embeddedRuntime, kafkaRuntime, type Runtime } from '../../runtime.ts'
 import { supervise } from '../../commands/supervision.ts'
 
 const { FAILPOINT = '', ...environment } = process.env
@@ -22,19 +22,22 @@ function reached(step: string): void {
 const stop = new AbortController()
 process.once('disconnect', () => stop.abort())
 process.once('SIGTERM', () => stop.abort())
+let lock: StateDirectory | null = null
+let runtime: Runtime | null = null
 try {
   const config = parseConfig(environment)
-  const lock = await lockStateDirectory(config.STATE_DIR)
+  lock = await lockStateDirectory(config.STATE_DIR)
   const log = logger(config.LOG_LEVEL)
   const open = config.KAFKA_BROKERS === undefined ? embeddedRuntime : kafkaRuntime
-  const runtime = await open({ config, log, metrics: metrics() })
-  process.send!({ ready: true })
-  await supervise(new Map([['capture', (signal: AbortSignal) => capture(runtime, signal, reached)]]), log, stop.signal)
-  await runtime.transport.close()
-  lock.release()
+  const opened = (runtime = await open({ config, log, metrics: metrics() }))
+  const stage = (signal: AbortSignal): Promise<void> => capture(opened, signal, reached)
+  await supervise(new Map([['capture', stage]]), log, stop.signal)
 } catch (error) {
   const code = error instanceof PipelineError ? error.code : 'unexpected'
   process.stderr.write(`${code}: ${error instanceof Error ? error.message : String(error)}\n`)
   process.exitCode = 1
+} finally {
+  await runtime?.transport.close()
+  lock?.release()
 }
 if (process.connected) process.disconnect()

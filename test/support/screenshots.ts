@@ -37,6 +37,12 @@ async function analysed(page: Page): Promise<void> {
   await page.getByText('Published').first().waitFor()
 }
 
+async function contract(page: Page): Promise<void> {
+  await page.goto('/contracts')
+  await page.getByRole('link', { name: 'Report', exact: true }).click()
+  await page.getByRole('heading', { level: 1, name: 'Report' }).waitFor()
+}
+
 const SHOTS: readonly Shot[] = [
   { name: 'pipeline', as: 'OPERATOR', open: at('/?still') },
   { name: 'tables', as: 'OPERATOR', open: at('/tables') },
@@ -49,7 +55,7 @@ const SHOTS: readonly Shot[] = [
   { name: 'failures', as: 'OPERATOR', open: at('/failures') },
   { name: 'reconciliation', as: 'OPERATOR', open: compared },
   { name: 'contracts', as: 'OPERATOR', open: at('/contracts') },
-  { name: 'contract', as: 'OPERATOR', open: at('/contracts/incidents.unified-Report') },
+  { name: 'contract', as: 'OPERATOR', open: contract },
   { name: 'analyse', as: 'OPERATOR', open: analysed },
   { name: 'access', as: 'AUDITOR', open: at('/access') },
 ]

@@ -78,8 +78,9 @@ export function browserWithoutScreen(base: string): Visit {
 }
 
 function encoded(fields: Fields): string {
-  const pairs = Object.entries(fields).flatMap(([name, value]) => [value].flat().map((each) => [name, each]))
-  return new URLSearchParams(pairs as string[][]).toString()
+  const form = new URLSearchParams()
+  for (const [name, value] of Object.entries(fields)) for (const each of [value].flat()) form.append(name, String(each))
+  return form.toString()
 }
 
 function hidden(html: string): Record<string, string | string[]> {

@@ -32,7 +32,7 @@ async function untilStreamed(id: number, before: readonly Change[]): Promise<Cha
     write: async (written) => {
       if (asked || !written.some((change) => change.op === 'm' && change.snapshotDone)) return
       asked = true
-      await database.query('INSERT INTO report VALUES ($1, $1)', [id])
+      await database.query('INSERT INTO report VALUES ($1::int, $1::int::text)', [id])
     },
     until: ({ changes: all }) => all.some((change) => isStreamed(change)),
   })
