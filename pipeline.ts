@@ -119,20 +119,26 @@ export async function governed(runtime: Runtime, signal: AbortSignal): Promise<v
     return unify(change)
   })
   const observed = metrics.observed('unify', watched, ({ change }) => change)
-  const outputs = cut.joined(mapBatches(observed, async (items) => made.outputs(items)))
-  const grouped = batch(outputs, { ageMs, bytes: AHEAD_BYTES, size: bytesOf, epoch: changes.assignments })
-  await drain(grouped, processor.sink)
+  const weighed = mapBatches(observed, async (items) => weigh(items, made.outputs(items)))
+  const grouped = batch(cut.joined(weighed), {
+    ageMs,
+    bytes: AHEAD_BYTES,
+    size: ({ bytes }) => bytes,
+    epoch: changes.assignments,
+  })
+  await drain(
+    map(grouped, ({ output }) => output),
+    processor.sink,
+  )
 }
 
 /** So many records become outputs at a time. */
 const PIECE = 500
-/** What a record takes beside its key and value. */
-const RECORD_BYTES = 100
 
-function bytesOf({ messages }: Output): number {
-  let bytes = 0
-  for (const { message } of messages) bytes += RECORD_BYTES + message.key.length + (message.value?.length ?? 0)
-  return bytes
+/** The records' bytes stand with their first output: queues are bounded by what is read. */
+function weigh(items: readonly IncidentChange[], outputs: readonly Output[]): { output: Output; bytes: number }[] {
+  const bytes = items.reduce((sum, { change }) => sum + change.bytes, 0)
+  return outputs.map((output, i) => ({ output, bytes: i === 0 ? bytes : 0 }))
 }
 
 /** The raw topic into one place. */

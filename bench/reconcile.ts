@@ -34,7 +34,7 @@ export interface ReconcileResult {
 }
 
 /** About how many rows a report of each model brings. */
-const ROWS_OF_REPORT = 33
+const ROWS_OF_REPORT = 47
 /** Transactions a second while rows flow; one is some eight row changes. */
 const RATE = 100
 const TIMEOUT_SECONDS = '900'

@@ -9,19 +9,15 @@ import { connect, disconnect } from '../connectors/postgres/session.ts'
 import type { Operations, Operator, OperatorEvent, ReconciliationNow, TablesNow } from '../console/operations.ts'
 import type { Ring } from '../console/ring.ts'
 import { PipelineError } from '../core/error.ts'
-import { analyticsDirectory, dprDirectory, openRegistry, operationalUrl, topicsOf, type Runtime } from '../runtime.ts'
+import { analyticsDirectory, dprDirectory, operationalUrl, topicsOf, type Runtime } from '../runtime.ts'
 import { groupLetters, readLetters, rehearse, skipLetter, type Letter } from '../proof/dead-letters.ts'
 import { changePlaces } from '../proof/lineage-changes.ts'
 import { untilDone } from '../proof/repair.ts'
 import { reportPage } from '../proof/report-page.ts'
 import { signReport } from '../proof/report.ts'
-import { CONSUMERS } from '../schemas/consumers.ts'
-import { contractDigest, contracts, subjectOf } from '../schemas/contracts.ts'
-import { clearances } from '../schemas/policy/clearances.ts'
-import type { AvroSchema } from '../schemas/registry.ts'
-import { topics } from '../transport/topics.ts'
 import { askingPool } from './console-answers.ts'
 import { readCaptureState } from './console-capture.ts'
+import { contractsNow } from './console-contracts.ts'
 import type { Sampler } from './console-sampler.ts'
 import { askAgain } from './dead-letters.ts'
 import { reconcileRuntime } from './reconcile.ts'
@@ -224,42 +220,7 @@ export function consoleOperations({ runtime, ring, sampler, signal }: Operations
       const name = `reconcile-${result.lsn.replace('/', '-')}.${form}`
       return { name, text: form === 'html' ? reportPage(signed) : `${JSON.stringify(signed, null, 2)}\n` }
     },
-    contracts: async () => {
-      const listed = openRegistry(config)
-      const cleared = clearances()
-      const names = topicsOf(config)
-      return Promise.all(
-        contracts().map(async (contract) => {
-          const subject = subjectOf(contract, names)
-          const versions = await listed.versions(subject)
-          const known_ = versions.length === 0 ? [contract.schema] : versions
-          const { name } = contract
-          return {
-            subject,
-            record: name,
-            topic: names[contract.topic].name,
-            digest: contractDigest(contract.schema),
-            level: await listed.level(subject),
-            versions: known_.map((schema, i) => ({ version: i + 1, fields: fieldsOf(schema) })),
-            clearances: Object.fromEntries(
-              Object.entries(cleared).flatMap(([output, entities]) =>
-                entities[name] === undefined ? [] : [[output, entities[name]]],
-              ),
-            ),
-            consumers: CONSUMERS.flatMap(({ consumer, reads }) =>
-              reads.flatMap(({ from, fields }) => {
-                // consumers are listed by the topics' own names, whatever the namespace here
-                const topic = Object.values(topics('incidents')).some((each) => each.name === from)
-                if (fields[name] === undefined) return []
-                return topic && from !== topics('incidents')[contract.topic].name
-                  ? []
-                  : [{ consumer, from, fields: fields[name] }]
-              }),
-            ),
-          }
-        }),
-      )
-    },
+    contracts: () => contractsNow(config),
     places: (changes) =>
       changePlaces(changes, { dprDirectory: dprDirectory(config), analyticsDirectory: analyticsDirectory(config) }),
     close: async () => {
@@ -280,16 +241,3 @@ const TABLES = `
          CASE c.relreplident WHEN 'f' THEN 'full' WHEN 'd' THEN 'default' WHEN 'n' THEN 'nothing' ELSE 'index' END AS identity
   FROM pg_publication_tables p JOIN pg_class c ON c.oid = to_regclass(format('%I.%I', p.schemaname, p.tablename))
   LEFT JOIN pg_stat_user_tables s ON s.relid = c.oid WHERE p.pubname = $1 ORDER BY 1`
-
-function fieldsOf(schema: AvroSchema): { name: string; type: string; meaning: string }[] {
-  const { fields = [] } = schema as unknown as { fields?: { name: string; type: AvroSchema; doc?: string }[] }
-  return fields.map(({ name, type, doc }) => ({ name, type: typeText(type), meaning: doc ?? '' }))
-}
-
-function typeText(type: AvroSchema): string {
-  if (typeof type === 'string') return type
-  if (Array.isArray(type)) return type.map((each) => typeText(each as AvroSchema)).join(' or ')
-  const { type: name, logicalType, items } = type as { type: string; logicalType?: string; items?: AvroSchema }
-  if (items !== undefined) return `list of ${typeText(items)}`
-  return logicalType ?? (typeof name === 'string' ? name : typeText(name))
-}

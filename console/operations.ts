@@ -1,6 +1,6 @@
 /** What the console may ask of the pipeline and have it do: plain functions, whoever fulfils them. */
 
-import type { Entity } from '../core/incident.ts'
+import type { ChangeKey, ChangePlaces } from './change-places.ts'
 
 /** The hops of the map, in the order that data passes them. */
 export const HOPS = [
@@ -222,27 +222,6 @@ export interface SubjectState {
     readonly from: string
     readonly fields: readonly string[]
   }[]
-}
-
-export interface ChangeKey {
-  readonly entity: Entity
-  readonly id: string
-  readonly position: string
-  /** As PostgreSQL prints it. */
-  readonly lsn: string
-}
-
-/** Where a change lies in files; each is null where it does not, or not yet. */
-export interface ChangePlaces {
-  readonly dpr: { readonly file: string; readonly row: number } | null
-  readonly analytics: {
-    readonly file: string
-    /** Null in a parquet file. */
-    readonly table: string | null
-    readonly row: number
-    readonly partition: number
-    readonly offset: number
-  } | null
 }
 
 export interface Operations {

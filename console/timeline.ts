@@ -4,7 +4,7 @@ import type { IncidentHistory } from '../api/history.ts'
 import type { IncidentLineage } from '../api/lineage.ts'
 import type { Entity } from '../core/incident.ts'
 import type { Masking, Shown } from './masking.ts'
-import type { ChangeKey, ChangePlaces } from './operations.ts'
+import type { ChangeKey, ChangePlaces } from './change-places.ts'
 
 type Amendment = z.infer<typeof IncidentHistory>['amendments'][number]
 type RowLineage = z.infer<typeof IncidentLineage>['rows'][number]

@@ -4,7 +4,7 @@
  */
 import { comparePlace } from './compare-place.ts'
 import { EXPECTED_TABLES, loadExpected, type LinesOf, type Totals } from './expected-lines.ts'
-import { neededNow, neededOrTold, untilPassed } from './fence.ts'
+import { neededOrTold, untilPassed } from './fence.ts'
 import type { ProvenPlace } from './proven-place.ts'
 import type { Found, PlaceFound, Run } from './reconcile-run.ts'
 import { settlePlace } from './settle-place.ts'
@@ -18,7 +18,7 @@ export async function everyRow(run: Run): Promise<Found> {
   const { source, scratch, expected, places, options } = run
   const about = await source.expected()
   const told = (what: string) => (rows: number) => options.progress?.(what, rows, Math.max(about, rows))
-  const start = await neededNow(options.raw)
+  const start = await neededOrTold(0, options) // any marker: the first snapshot is whole
   const reading = readSource(run, told('source'))
   const stores = new Map<ProvenPlace, Promise<string>>()
   // topics are decoded in this thread, one after the other

@@ -18,7 +18,7 @@ export interface Waiting {
 
 const POLL_MS = 200
 
-/** {@link neededFor}; SINK when the raw topic has no such markers within the time. */
+/** {@link neededFor}, at 0 as soon as the first snapshot is whole; SINK when the raw topic has no such markers within the time. */
 export async function neededOrTold(fence: Lsn, waiting: Waiting): Promise<Needed> {
   const signal = limited(waiting)
   try {
@@ -28,12 +28,6 @@ export async function neededOrTold(fence: Lsn, waiting: Waiting): Promise<Needed
     if (signal.aborted) throw behind(waiting.raw.name, fence, waiting.timeoutMs)
     throw error
   }
-}
-
-/** What the raw topic holds now. */
-export async function neededNow(raw: Topic): Promise<Needed> {
-  const bounds = await raw.bounds()
-  return new Map(bounds.entries().flatMap(([p, { low, high }]) => (high > low ? [[p, high] as const] : [])))
 }
 
 /** SINK when the place has not passed within the time. */
@@ -85,13 +79,19 @@ async function neededFor(lsn: Lsn, raw: Topic, decoder: RawDecoder, signal: Abor
     if (tails.every(({ marker }) => marker !== null && marker.snapshotDone && lsnOf(marker.position) >= lsn)) break
     await pause(POLL_MS, signal)
   }
-  return neededNow(raw)
+  const bounds = await raw.bounds()
+  return new Map(bounds.entries().flatMap(([p, { low, high }]) => (high > low ? [[p, high] as const] : [])))
+}
+
+function fenceText(fence: Lsn | null): string {
+  if (fence === null) return 'the fence'
+  return fence === 0 ? 'the end of the first snapshot' : lsnText(fence)
 }
 
 function behind(place: string, fence: Lsn | null, timeoutMs: number): PipelineError {
   return new PipelineError(
     'SINK',
-    `${place} has not passed ${fence === null ? 'the fence' : lsnText(fence)} within ${timeoutMs / 1000} s, so nothing can be said of it`,
+    `${place} has not passed ${fenceText(fence)} within ${timeoutMs / 1000} s, so nothing can be said of it`,
     'See `incidents status`: start what is not running, or allow more time with --timeout.',
   )
 }

@@ -23,11 +23,7 @@ export async function operationalProof(url: string, projections: Projections): P
     name: 'operational',
     form: 'operational',
     passed: async (needed: Needed) => {
-      if (!(await isThere(client))) return false // its sink has not made it yet
-      const { rows } = await client.query<{ partition: string; next: string }>(
-        'SELECT "partition"::text, next::text FROM prisons.incidents_place',
-      )
-      const places = new Map(rows.map(({ partition, next }) => [Number(partition), Number(next)]))
+      const places = await placesIn(client)
       return [...needed].every(([partition, next]) => (places.get(partition) ?? 0) >= next)
     },
     store: async (scratch, progress) => {
@@ -57,12 +53,20 @@ export async function operationalProof(url: string, projections: Projections): P
   }
 }
 
-async function isThere(client: pg.Client): Promise<boolean> {
-  const { rows } = await client.query<{ there: boolean }>(
-    `SELECT to_regclass('prisons.incidents_place') IS NOT NULL AS there`,
-  )
-  return rows[0]!.there
+/** None where its sink has not made the store yet. */
+async function placesIn(client: pg.Client): Promise<ReadonlyMap<number, number>> {
+  try {
+    const { rows } = await client.query<{ partition: string; next: string }>(
+      'SELECT "partition"::text, next::text FROM prisons.incidents_place',
+    )
+    return new Map(rows.map(({ partition, next }) => [Number(partition), Number(next)]))
+  } catch (error) {
+    if ((error as { code?: string }).code === UNDEFINED_TABLE) return new Map()
+    throw error
+  }
 }
+
+const UNDEFINED_TABLE = '42P01'
 
 async function copyLines(client: pg.Client, sql: string, take: (line: string) => void): Promise<number> {
   const stream = client.query(copyTo(sql))

@@ -120,20 +120,13 @@ function envelopeReader({ pgKey: key, fields }: ValueSchema, { omits }: { readon
 
 function readOp(cursor: Cursor): Op {
   const start = takeRun(cursor)
-  if (cursor.at - start === 1) {
-    switch (cursor.bytes[start]) {
-      case 0x63:
-        return 'c'
-      case 0x75:
-        return 'u'
-      case 0x64:
-        return 'd'
-      case 0x72:
-        return 'r'
-    }
-  }
-  throw malformed(cursor.bytes.length)
+  const op = cursor.at - start === 1 ? OPS.get(cursor.bytes[start]!) : undefined
+  if (op === undefined) throw malformed(cursor.bytes.length)
+  return op
 }
+
+/** By their letter. */
+const OPS: ReadonlyMap<number, Op> = new Map((['c', 'u', 'd', 'r'] as const).map((op) => [op.charCodeAt(0), op]))
 
 /** Source's fields before schema and table. */
 function skipSourceHead(cursor: Cursor): void {

@@ -8,14 +8,14 @@ import { ENTITY_DEFINITIONS, type FieldType, type Kind } from '../schemas/entity
 import type { Projection, Projections } from '../schemas/policy/projection.ts'
 import { HISTORY, LINEAGE, type Column } from './analytics-layout.ts'
 
-export const DATABASE_NAME = 'incidents_unified'
+const DATABASE_NAME = 'incidents_unified'
 /** The landing's partition: when the copy was published, in seconds since the Unix epoch. */
 export const LANDED = 'mojap_file_land_timestamp'
 
 export const SHAPES = ['current', 'temporal', 'history'] as const
 export type Shape = (typeof SHAPES)[number]
 
-export interface MojapColumn {
+interface MojapColumn {
   readonly name: string
   /** Arrow's name. */
   readonly type: string

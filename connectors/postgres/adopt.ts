@@ -56,7 +56,7 @@ export interface Adoption {
 }
 
 /** How much may have been written and read since the topic's ends were noted last. */
-const UNNOTED_RECORDS = 50_000
+const UNNOTED_RECORDS = 20_000
 
 /**
  * Markers that open a new epoch in every partition, with the source's identity as it is now: positions from here on are

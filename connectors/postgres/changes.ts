@@ -94,7 +94,8 @@ export function* changesOf(transaction: Rows, options: ChangeOptions, runBytes: 
     draft.lastInTransaction = true
     run.push(draft)
   }
-  made.settle(position(epoch, transaction.commitLsn, 0))
+  // not at ordinal 0: a marker may stand just where the commit record begins, and knows nothing of the transaction
+  made.settle(position(epoch, transaction.commitLsn, 1))
   yield run
 }
 

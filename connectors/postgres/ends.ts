@@ -6,13 +6,13 @@ import type { Tail } from '../../core/tail.ts'
 import { doubt, isAdopted } from './slot.ts'
 import type { CaptureState } from './state.ts'
 
-/** How often they are noted. */
-const NOTE_MS = 5_000
+/** How often they are noted, at most: with every marker or so. */
+const NOTE_MS = 900
 
 export interface Ends {
   /** IDENTITY when the topic was recreated, shortened or widened; not where an operator has accepted it as it is. */
   check(tails: readonly Tail[]): Promise<void>
-  /** Notes where the topic ends now, every five seconds at most: before the slot is acknowledged. */
+  /** Notes where the topic ends now, once a second at most: before the slot is acknowledged. */
   note(): Promise<void>
 }
 

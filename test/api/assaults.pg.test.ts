@@ -148,7 +148,7 @@ interface Counted {
 }
 
 /** What CatTool asks: how many there are, then the recent ones' ids, then each with its questions. */
-async function catTool(prisonerNumber: string): Promise<Counted & { calls: number; recent: ReportWithDetails[] }> {
+async function catTool(prisonerNumber: string): Promise<Counted & { calls: number }> {
   const query = new URLSearchParams([
     ['involvingPrisonerNumber', prisonerNumber],
     ...ACTIVE.map((role): [string, string] => ['involvingPrisonerRole', role]),
@@ -158,7 +158,7 @@ async function catTool(prisonerNumber: string): Promise<Counted & { calls: numbe
   ])
   const total = ReportPage.parse(await get(`/incident-reports?${query.toString()}&size=1`)).totalElements
   const none = { countOfAssaults: 0, countOfRecentSeriousAssaults: 0, countOfRecentNonSeriousAssaults: 0 }
-  if (total === 0) return { ...none, calls: 1, recent: [] }
+  if (total === 0) return { ...none, calls: 1 }
   const page = ReportPage.parse(
     await get(`/incident-reports?${query.toString()}&incidentDateFrom=${monthsAgo(12)}&size=${total}`),
   )
@@ -177,7 +177,6 @@ async function catTool(prisonerNumber: string): Promise<Counted & { calls: numbe
     countOfRecentSeriousAssaults: serious,
     countOfRecentNonSeriousAssaults: recent.length - serious,
     calls: 2 + recent.length,
-    recent,
   }
 }
 
@@ -238,7 +237,7 @@ test('for each of a thousand prisoners the sequence and the summary are what was
   const left = MANY.values()
   const worker = async (): Promise<void> => {
     for (const number of left) {
-      const { calls, recent, ...sequence } = await catTool(number)
+      const { calls, ...sequence } = await catTool(number)
       asked += calls
       const { reportIds, incomplete, ...one } = await summary(number)
       expect([number, sequence]).toEqual([number, expected(number, 'two involvements')])

@@ -40,6 +40,7 @@ export function captureProcess(environment: Readonly<Record<string, string>>): C
   let starts = 0
   let stopped = false
   let child: ChildProcess
+  let killed: ChildProcess | null = null
   let gone: Promise<void>
 
   function launch(): void {
@@ -52,7 +53,6 @@ export function captureProcess(environment: Readonly<Record<string, string>>): C
       ...(failing === null ? {} : { FAILPOINT: `${failing.step}:${failing.count}` }),
     }
     const started = fork(CHILD, [], { env, stdio: ['ignore', 'ignore', 'pipe', 'ipc'] })
-    let killed = false
     let last = ''
     child = started
     started.stderr!.on('data', (chunk: Buffer) => {
@@ -60,19 +60,15 @@ export function captureProcess(environment: Readonly<Record<string, string>>): C
       lines.push(...last.trimEnd().split('\n'))
       lines.splice(0, Math.max(0, lines.length - LOG_LINES))
     })
-    const kill = started.kill.bind(started)
-    started.kill = (signal) => {
-      killed = true
-      return kill(signal)
-    }
     gone = new Promise((resolve) =>
       started.once('close', (code, signal) => {
-        if (signal === 'SIGKILL' && !killed && failing !== null && failpoint === failing) {
+        const isOurs = killed === started
+        if (signal === 'SIGKILL' && !isOurs && failing !== null && failpoint === failing) {
           failed = true
           failpoint = null
-        } else if (!killed && !stopped) judge(code, last)
+        } else if (!isOurs && !stopped) judge(code, last)
         resolve()
-        if (!stopped) void sleep(killed ? 0 : AGAIN_MS).then(() => stopped || launch())
+        if (!stopped) void sleep(isOurs ? 0 : AGAIN_MS).then(() => stopped || launch())
       }),
     )
   }
@@ -86,6 +82,7 @@ export function captureProcess(environment: Readonly<Record<string, string>>): C
 
   async function kill(): Promise<void> {
     const ended = gone
+    killed = child
     child.kill('SIGKILL')
     await ended
   }

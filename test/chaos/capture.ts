@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import type { Change } from '../../core/change.ts'
-import { parseLsn, type Lsn } from '../../core/position.ts'
+import { lsnText, parseLsn, type Lsn } from '../../core/position.ts'
 import { rawDecoder } from '../../schemas/raw-decoder.ts'
 import { runLedger, type Ledger } from '../../workload/ledger.ts'
 import { random } from '../../workload/random.ts'
@@ -13,10 +13,9 @@ import { FAULTS, type Fault } from './faults.ts'
 import { judge } from './judge.ts'
 import { createOracle } from './oracle.ts'
 import { chaosReader } from './reader.ts'
-import { chaosWorld, type Transport, type World } from './world.ts'
+import { chaosWorld, type World, type WorldOptions } from './world.ts'
 
-export interface ChaosOptions {
-  readonly transport: Transport
+export interface ChaosOptions extends WorldOptions {
   readonly seed: number
   readonly runs: number
   /** Only faults whose names begin with one of these; all unless given. */
@@ -45,20 +44,27 @@ export interface ChaosRun {
 const WRITERS = 3
 const TRANSACTIONS = 24
 const PAUSE_MS = 30
-const PATIENCE_MS = 60_000
+const PATIENCE_MS = 120_000
 
-/** Each run as it ends; stops at the first that has a violation. Rejects with what could not be started. */
+/**
+ * Each run as it ends; stops at the first that has a violation. Rejects with what could not be started, and with the
+ * signal's reason: the run that it interrupts is not judged.
+ */
 export async function* captureChaos(options: ChaosOptions): AsyncGenerator<ChaosRun> {
   const { seed, runs, signal } = options
-  const world = await chaosWorld(options.transport)
+  const interrupted = Promise.withResolvers<never>()
+  interrupted.promise.catch(() => {}) // told to the run that is going on
+  signal?.addEventListener('abort', () => interrupted.reject(signal.reason as Error))
+  const world = await chaosWorld(options)
   try {
     const inspector = await inspect(world)
     const { only = [''] } = options
     const faults = FAULTS.filter(
       ({ name, where }) => only.some((prefix) => name.startsWith(prefix)) && where?.(world) !== false,
     )
-    for (let run = 0; run < runs && signal?.aborted !== true; run++) {
-      const result = await chaosRun(world, { seed, run, fault: faultOf(seed, run, faults), inspector })
+    for (let run = 0; run < runs; run++) {
+      const running = chaosRun(world, { seed, run, fault: faultOf(seed, run, faults), inspector })
+      const result = await Promise.race([running, interrupted.promise])
       yield result
       if (result.violations.length > 0) return
     }
@@ -152,15 +158,24 @@ async function inspect(world: World): Promise<Inspector> {
     }
   }
 
+  function where({ capture }: World, lsn: Lsn): string {
+    const passed = lsnText(reader?.passed ?? 0)
+    return `at ${passed} before ${lsnText(lsn)}, snapshot ${reader?.snapshotDone === true ? '' : 'not '}done, started ${capture.starts} times`
+  }
+
   const inspector: Inspector = {
     look: (world, ledger) =>
       withClient(world.url, async (client) => {
         const since = performance.now()
-        const changes = await topicUpTo(await committedLsn(client))
+        const lsn = await committedLsn(client)
+        const changes = await topicUpTo(lsn)
         const behindMs = performance.now() - since
         const ends = world.capture.takeVerdicts()
         if (changes === null) {
-          const violations = [...ends, `capture did not get over it within ${PATIENCE_MS / 1000} s`]
+          const violations = [
+            ...ends,
+            `capture did not get over it within ${PATIENCE_MS / 1000} s, ${where(world, lsn)}`,
+          ]
           return { violations, changes: 0, dropped: 0, behindMs }
         }
         const committed = await oracle.read(client)

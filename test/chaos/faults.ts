@@ -30,7 +30,7 @@ const MOST: Readonly<Record<CaptureStep, number>> = {
   told: 1,
 }
 
-const FAILPOINT_MS = 20_000
+const FAILPOINT_MS = 60_000
 
 /** As `incidents repair` asks for it: what the source has no more is deleted. */
 async function readAllAgain({ url }: World): Promise<void> {

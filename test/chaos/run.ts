@@ -28,6 +28,7 @@ if (
   process.exit(EXIT.usage)
 }
 const repeat = `--runs ${runs} --seed ${seed} --transport ${transport}${values.only === undefined ? '' : ` --only ${values.only}`}`
+const again = `The same again: npm run chaos -- capture ${repeat}\n`
 process.stderr.write(`chaos: ${repeat}\n`)
 const stop = new AbortController()
 process.once('SIGINT', () => stop.abort())
@@ -45,10 +46,10 @@ try {
     if (result.log !== '') process.stderr.write(`${result.log}\n`)
   }
 } catch (error) {
-  process.stderr.write(
-    `${error instanceof Error ? error.stack : String(error)}\nThe same again: npm run chaos -- capture ${repeat}\n`,
-  )
-  process.exit(EXIT.unexpected)
+  if (!stop.signal.aborted) {
+    process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n${again}`)
+    process.exit(EXIT.unexpected)
+  }
 }
 
 const sum = (of: (result: ChaosRun) => number): number => done.reduce((total, each) => total + of(each), 0)
@@ -74,7 +75,7 @@ else {
   const { faults: _, ...numbers } = report
   console.table(numbers)
 }
-if (violations > 0) process.stderr.write(`Violated. The same again: npm run chaos -- capture ${repeat}\n`)
+if (violations > 0) process.stderr.write(`Violated. ${again}`)
 process.exit(violations > 0 ? EXIT.difference : stop.signal.aborted ? EXIT.interrupted : EXIT.done)
 
 function line({ run, fault, says, changes, dropped, behindMs, seconds, violations: found }: ChaosRun): string {

@@ -45,24 +45,42 @@ const DISK_BYTES = 1 << 30
 /** Low, so that transactions of some hundred rows are streamed, and that silence is noticed within seconds. */
 const SETTINGS = ['fsync=off', 'logical_decoding_work_mem=64kB', 'wal_sender_timeout=3s', 'max_connections=50']
 
-/** Starts everything but capture's load. Rejects with what could not be started, and leaves nothing running. */
-export async function chaosWorld(transport: Transport): Promise<World> {
+export interface WorldOptions {
+  readonly transport: Transport
+  /** With Kafka: one that runs already; absent: one of its own. */
+  readonly registryUrl?: string
+}
+
+/** Starts everything but the load. Rejects with what could not be started, and leaves nothing running. */
+export async function chaosWorld(options: WorldOptions): Promise<World> {
   const undo: (() => unknown)[] = []
   const close = async (): Promise<void> => {
-    for (const each of undo.splice(0).reverse()) await each()
+    const failures: unknown[] = []
+    for (const each of undo.splice(0).reverse()) {
+      try {
+        await each()
+      } catch (error) {
+        failures.push(error)
+      }
+    }
+    if (failures.length > 0) throw failures[0]
   }
   try {
-    return await build(transport, undo, close)
+    return await build(options, undo, close)
   } catch (error) {
     await close()
     throw error
   }
 }
 
-async function build(transport: Transport, undo: (() => unknown)[], close: () => Promise<void>): Promise<World> {
+async function build(
+  { transport, registryUrl }: WorldOptions,
+  undo: (() => unknown)[],
+  close: () => Promise<void>,
+): Promise<World> {
   const directory = await mkdtemp(join(tmpdir(), 'incidents-chaos-'))
   await chmod(directory, 0o755) // PostgreSQL never runs as root: its own user must be able to come this way
-  undo.push(() => rm(directory, { recursive: true, force: true }))
+  undo.push(() => rm(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 200 }))
   const server = await crashingPostgres(join(directory, 'pg'))
   undo.push(() => server.stop())
   await initSource(server.url, { publication: NAMESPACE })
@@ -72,7 +90,7 @@ async function build(transport: Transport, undo: (() => unknown)[], close: () =>
   if (disk !== null) undo.push(() => disk.remove())
   const through = new URL(server.url)
   through.port = String(network.port)
-  const broker = transport === 'kafka' ? await crashingBroker(directory, undo) : null
+  const broker = transport === 'kafka' ? await crashingBroker(directory, registryUrl, undo) : null
   const environment = {
     DATABASE_URL: through.href,
     NAMESPACE,
@@ -105,23 +123,26 @@ interface CrashingPostgres {
 async function crashingPostgres(directory: string): Promise<CrashingPostgres> {
   const port = await steadyPort()
   const start = (): Promise<LocalPostgres> => startPostgres({ directory, port, settings: SETTINGS })
-  let server = await start()
+  const { url } = await start()
 
+  /** It may be gone already: a terminal's Ctrl-C reaches the server too. */
   async function end(): Promise<void> {
-    const pid = Number((await readFile(join(directory, 'postmaster.pid'), 'utf8')).split('\n')[0])
+    const held = await readFile(join(directory, 'postmaster.pid'), 'utf8').catch(() => null)
+    const pid = Number(held?.split('\n')[0])
+    if (held === null || !isAlive(pid)) return
     process.kill(pid, 'SIGQUIT')
     while (isAlive(pid)) await sleep(20)
   }
 
   return {
-    url: server.url,
+    url,
     port,
     crash: async (downMs) => {
       await end()
       await sleep(downMs)
-      server = await start()
+      await start()
     },
-    stop: () => server.stop(),
+    stop: end,
   }
 }
 
@@ -133,7 +154,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-async function crashingBroker(directory: string, undo: (() => unknown)[]) {
+async function crashingBroker(directory: string, registryUrl: string | undefined, undo: (() => unknown)[]) {
   const [port, controllerPort] = [await steadyPort(), await steadyPort()]
   const network = await proxy(port)
   undo.push(() => network.close())
@@ -148,11 +169,11 @@ async function crashingBroker(directory: string, undo: (() => unknown)[]) {
   }
   let server: Server = await startBroker(settings)
   undo.push(() => server.kill())
-  const registry = await startRegistry(join(directory, 'registry'))
-  undo.push(() => registry.kill())
+  const registry = registryUrl === undefined ? await startRegistry(join(directory, 'registry')) : null
+  undo.push(() => registry?.kill())
   return {
     network,
-    environment: { KAFKA_BROKERS: `127.0.0.1:${network.port}`, SCHEMA_REGISTRY_URL: registry.url },
+    environment: { KAFKA_BROKERS: `127.0.0.1:${network.port}`, SCHEMA_REGISTRY_URL: registryUrl ?? registry!.url },
     crash: async (downMs: number) => {
       await server.kill()
       await sleep(downMs)

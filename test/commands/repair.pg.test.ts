@@ -121,6 +121,7 @@ describe('repair makes every place equal to the source again', () => {
 test('snapshot reads a table again while rows flow, waits, and says how many', { timeout: 120_000 }, async () => {
   const command = start()
   await command.says(/the API listens/)
+  expect(await differing(EXIT.done)).toEqual([]) // the stream runs
   const loaded = live(2, 200)
   const { state, tables } = (await printed(EXIT.done, 'snapshot', 'public.response')) as {
     state: string

@@ -4,9 +4,11 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import {
   describeInBrowser,
   expectInert,
+  expectPagesWell,
   expectWell,
   MARKUP,
   openBrowser,
+  type Opened,
   tabTo,
   visiting,
   WIDTHS,
@@ -53,7 +55,7 @@ describeInBrowser('the pages of incidents', { timeout: 240_000 }, () => {
   })
 
   test.for(WIDTHS)('break no rule of WCAG 2.2 AA, fit, and let no markup run, at %i px', async (width) => {
-    for (const [as, path, heading] of [
+    const pages: readonly Opened[] = [
       ['EDITOR', '/incidents', /Incidents/],
       ['EDITOR', '/incidents?reference=999999999', /Incidents/],
       ['EDITOR', '/incidents/new', /Report an incident/],
@@ -71,13 +73,8 @@ describeInBrowser('the pages of incidents', { timeout: 240_000 }, () => {
       ['ADMIN', '/rollout', /Rollout/],
       ['OPERATOR', '/analyse?question=0', /Analyse/],
       ['AUDITOR', '/access', /Access/],
-    ] as const) {
-      await visit({ as, width }, async (page) => {
-        await page.goto(path)
-        await expectWell(page, heading)
-        await expectInert(page)
-      })
-    }
+    ]
+    await expectPagesWell(visit, width, pages)
   })
 
   test('an answer of SQL is well too, with its chart and a refusal', async () => {

@@ -3,10 +3,11 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { ring } from '../../console/ring.ts'
 import {
   describeInBrowser,
-  expectFits,
-  expectInert,
+  expectPagesWell,
+  expectPagesWithoutScript,
   expectWell,
   openBrowser,
+  type Opened,
   tabTo,
   visiting,
   WIDTHS,
@@ -15,15 +16,15 @@ import type { Visitor } from '../support/visitor.ts'
 import { startConsole, type TestConsole } from '../support/console.ts'
 import { fakeOperations, pipelinePages, sampleAt } from '../support/operations.ts'
 
-const PAGES: readonly (readonly [path: string, heading: RegExp])[] = [
-  ['/', /Data is 1.2 seconds behind/],
-  ['/tables', /Tables/],
-  ['/failures', /Failures/],
-  ['/failures?code=UNKNOWN_CODE', /Unknown code/],
-  ['/reconciliation', /1 rows differ/],
-  ['/reconciliation/rows?place=operational&entity=Report', /1 rows of Report differ in operational/],
-  ['/contracts', /Contracts/],
-  ['/contracts/incidents.unified-Report', /Report/],
+const PAGES: readonly Opened[] = [
+  ['OPERATOR', '/', /Data is 1.2 seconds behind/],
+  ['OPERATOR', '/tables', /Tables/],
+  ['OPERATOR', '/failures', /Failures/],
+  ['OPERATOR', '/failures?code=UNKNOWN_CODE', /Unknown code/],
+  ['OPERATOR', '/reconciliation', /1 rows differ/],
+  ['OPERATOR', '/reconciliation/rows?place=operational&entity=Report', /1 rows of Report differ in operational/],
+  ['OPERATOR', '/contracts', /Contracts/],
+  ['OPERATOR', '/contracts/incidents.unified-Report', /Report/],
 ]
 
 let browser: Browser
@@ -45,23 +46,11 @@ describeInBrowser('the pages of the pipeline', { timeout: 240_000 }, () => {
   })
 
   test.for(WIDTHS)('break no rule of WCAG 2.2 AA, fit, and let no markup run, at %i px', async (width) => {
-    await visit({ width }, async (page) => {
-      for (const [path, heading] of PAGES) {
-        await page.goto(path)
-        await expectWell(page, heading)
-        await expectInert(page)
-      }
-    })
+    await expectPagesWell(visiting(browser, served.url), width, PAGES)
   })
 
   test.for(WIDTHS)('say the same without script at %i px', async (width) => {
-    await visit({ width, javaScript: false }, async (page) => {
-      for (const [path, heading] of PAGES) {
-        await page.goto(path)
-        expect(await page.getByRole('heading', { level: 1 }).textContent()).toMatch(heading)
-        await expectFits(page)
-      }
-    })
+    await expectPagesWithoutScript(visiting(browser, served.url), width, PAGES)
   })
 
   test('a dead letter is replayed by keyboard alone, with the reason that was typed', async () => {

@@ -34,7 +34,9 @@ describeInBrowser('signing in to the demo', () => {
     for (const javaScript of [true, false]) {
       const page = await visitor(browser, served.url, { width, javaScript })
       await page.goto('/sign-in')
-      await expect.poll(() => page.getByRole('heading', { level: 1 }).textContent()).toMatch(/Who do you want to be/)
+      await expect
+        .poll(() => page.getByRole('heading', { level: 1 }).textContent(), { timeout: 30_000 })
+        .toMatch(/Who do you want to be/)
       if (javaScript) await expectWell(page, /Who do you want to be/)
       await page.context().close()
     }
@@ -50,7 +52,7 @@ describeInBrowser('signing in to the demo', () => {
     await page.getByText('WATCHER').waitFor()
     await tabTo(page, 'Sign out')
     await page.keyboard.press('Enter')
-    await expect.poll(() => page.url()).toMatch(/\/sign-in$/)
+    await expect.poll(() => page.url(), { timeout: 30_000 }).toMatch(/\/sign-in$/)
     await page.context().close()
   })
 

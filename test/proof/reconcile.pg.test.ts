@@ -187,6 +187,20 @@ describe('reconcile', () => {
     },
   )
 
+  test('judges no place by topics that nobody has filled yet', async () => {
+    const config = { ...runtime.config, STATE_DIR: join(directory.path, 'empty') }
+    const empty = await embeddedRuntime({ config, log: logger('silent'), metrics: metrics() })
+    try {
+      const { transport, raw } = empty
+      await expect(reconciled({ transport, raw, timeoutMs: 500 })).rejects.toMatchObject({
+        code: 'SINK',
+        message: expect.stringContaining('has not passed the end of the first snapshot within 0.5 s') as string,
+      })
+    } finally {
+      await empty.transport.close()
+    }
+  })
+
   test('looks at some places alone, and only at rows that changed since a position', async () => {
     const { rows } = await pool.query<{ id: number; position: string }>(
       `SELECT source_key::int AS id, position FROM prisons.incidents_prisoner_involvement

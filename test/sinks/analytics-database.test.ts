@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { describe, expect, test } from 'vitest'
@@ -69,6 +69,27 @@ describe('a store that is not ours is refused and left as it was', () => {
     const directory = temporaryDirectory()
     await make(directory)
     await expect(openAnalytics(directory)).rejects.toMatchObject({ code: 'SINK_FOREIGN' })
+  })
+
+  test('and is let go of: DuckDB would write to a file that it still holds', async () => {
+    const directory = temporaryDirectory()
+    await ours(directory)
+    await changeStore(directory, `UPDATE layout SET contract = 'another'`)
+    const held = (path: string) =>
+      readdirSync('/proc/self/fd').filter((fd) => {
+        try {
+          return readlinkSync(`/proc/self/fd/${fd}`).startsWith(path)
+        } catch {
+          return false // closed meanwhile
+        }
+      })
+    await expect(openAnalytics(directory)).rejects.toMatchObject({ code: 'SINK_FOREIGN' })
+    expect(held(directory)).toEqual([])
+    const broken = temporaryDirectory()
+    mkdirSync(join(broken, 'incidents.duckdb.next'))
+    writeFileSync(join(broken, 'incidents.duckdb.next', 'in the way'), '')
+    await expect(openAnalytics(broken)).rejects.toMatchObject({ code: 'SINK' })
+    expect(held(broken)).toEqual([])
   })
 
   test('pseudonyms of another key, which would count one person twice', async () => {

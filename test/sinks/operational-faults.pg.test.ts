@@ -82,7 +82,7 @@ const FAULTS: readonly Fault[] = [
 describe('a store that is', () => {
   test.for(FAULTS)(
     '%s holds up its own sink alone, status says how far it is behind, and nothing is missed when it is mended',
-    { timeout: 90_000 },
+    { timeout: 180_000 },
     async ([, reason, breakIt]) => {
       const { config } = settled
       await expectHeldUpAlone({ settled, sink: 'operational', seed: seed++, reason, breakIt })

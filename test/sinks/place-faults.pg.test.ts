@@ -147,13 +147,15 @@ describe("DPR's raw zone in a folder", () => {
 })
 
 describe.skipIf(s3 === null)("DPR's raw zone in a bucket", () => {
+  /** Fewer flushes: each is some fifty requests. */
+  const DPR_FLUSH_MS = 2_000
   const location = (): string => `${zone}/zone`
   const refusing = (status: number, code: string) => async () => {
     gate!.refuseWrites(status, code)
     return () => gate!.open()
   }
 
-  heldUp('dpr-raw', () => ({ DPR_DIR: location() }), [
+  heldUp('dpr-raw', () => ({ DPR_DIR: location(), DPR_FLUSH_MS }), [
     ['full', /DISK_FULL: No space is left/, refusing(507, 'XMinioStorageFull')],
     ['read-only', /SINK: .* cannot be written: AccessDenied/, refusing(403, 'AccessDenied')],
     [
@@ -180,22 +182,26 @@ describe.skipIf(s3 === null)("DPR's raw zone in a bucket", () => {
     ],
   ])
 
-  test('of somebody else stops that sink alone, and begins when their file has gone', { timeout: 90_000 }, async () => {
-    const theirs = openStorage(`${zone}/theirs`)
-    await expectHeldUpAlone({
-      settled,
-      sink: 'dpr-raw',
-      seed: seed++,
-      given: { DPR_DIR: theirs.location },
-      reason: /SINK_FOREIGN: .*files that no manifest knows/,
-      breakIt: async () => {
-        await theirs.createText('raw/nomis/offenders/LOAD00000001.parquet', 'theirs')
-        return () => theirs.remove(['raw/nomis/offenders/LOAD00000001.parquet'])
-      },
-    })
-    await expectWhole({ DPR_DIR: theirs.location })
-    await theirs.close()
-  })
+  test(
+    'of somebody else stops that sink alone, and begins when their file has gone',
+    { timeout: 180_000 },
+    async () => {
+      const theirs = openStorage(`${zone}/theirs`)
+      await expectHeldUpAlone({
+        settled,
+        sink: 'dpr-raw',
+        seed: seed++,
+        given: { DPR_DIR: theirs.location, DPR_FLUSH_MS },
+        reason: /SINK_FOREIGN: .*files that no manifest knows/,
+        breakIt: async () => {
+          await theirs.createText('raw/nomis/offenders/LOAD00000001.parquet', 'theirs')
+          return () => theirs.remove(['raw/nomis/offenders/LOAD00000001.parquet'])
+        },
+      })
+      await expectWhole({ DPR_DIR: theirs.location })
+      await theirs.close()
+    },
+  )
 })
 
 /** One run before the first fault makes the place; each fault begins where the one before ended. */
@@ -204,7 +210,7 @@ function heldUp(sink: SinkName, given: () => Partial<Config>, faults: readonly F
 
   test.for(faults)(
     '%s holds up its own sink alone, status says how far it is behind, and nothing is missed or doubled when it is mended',
-    { timeout: 90_000 },
+    { timeout: 180_000 },
     async ([, reason, breakIt]) => {
       await expectHeldUpAlone({ settled, sink, seed: seed++, given: given(), reason, breakIt })
       await expectWhole(given())

@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs'
 import { AxeBuilder } from '@axe-core/playwright'
 import type { Page } from 'playwright-core'
 import { describe, expect } from 'vitest'
-import { CHROMIUM } from './visitor.ts'
+import { CHROMIUM, type visiting } from './visitor.ts'
 
 export { openBrowser, visiting, visitor, WIDTHS } from './visitor.ts'
 
@@ -63,7 +63,44 @@ export async function expectInert(page: Page): Promise<void> {
 
 /** Every page is held to: no violation, nothing sticks out, and a heading that says what it is. */
 export async function expectWell(page: Page, heading: string | RegExp): Promise<void> {
-  await expect.poll(() => page.getByRole('heading', { level: 1 }).textContent()).toMatch(heading)
+  await expect.poll(() => page.getByRole('heading', { level: 1 }).textContent(), { timeout: 30_000 }).toMatch(heading)
   expect(await violations(page)).toEqual([])
   await expectFits(page)
+}
+
+/** Who opens which page, and what it is then called. */
+export type Opened = readonly [as: string, path: string, heading: RegExp]
+
+/** Every page is well, and no markup in it runs; a person signs in once for all of theirs. */
+export async function expectPagesWell(
+  visit: ReturnType<typeof visiting>,
+  width: number,
+  pages: readonly Opened[],
+): Promise<void> {
+  for (const [as, its] of Map.groupBy(pages, ([who]) => who)) {
+    await visit({ as, width }, async (page) => {
+      for (const [, path, heading] of its) {
+        await page.goto(path)
+        await expectWell(page, heading)
+        await expectInert(page)
+      }
+    })
+  }
+}
+
+/** Without script every page is called the same, and fits. */
+export async function expectPagesWithoutScript(
+  visit: ReturnType<typeof visiting>,
+  width: number,
+  pages: readonly Opened[],
+): Promise<void> {
+  for (const [as, its] of Map.groupBy(pages, ([who]) => who)) {
+    await visit({ as, width, javaScript: false }, async (page) => {
+      for (const [, path, heading] of its) {
+        await page.goto(path)
+        expect(await page.getByRole('heading', { level: 1 }).textContent()).toMatch(heading)
+        await expectFits(page)
+      }
+    })
+  }
 }

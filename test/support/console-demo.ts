@@ -57,6 +57,7 @@ export async function openDemoConsole({ reports }: { readonly reports: number })
   const stop = new AbortController()
   const pages = demoConsole(identity, 'a secret of tests only, at least 32', false)
   const stages = supervise(embeddedStages(runtime, identity, pages), log, stop.signal)
+  stages.catch(() => {}) // told when it is closed
   const stopMetrics = serveMetrics(runtime)
 
   async function settled(): Promise<void> {
@@ -109,14 +110,21 @@ const ROLE_TABLES = (): Map<string, string>[] => [
   NOMIS_CODES.staffRoles as Map<string, string>,
 ]
 
-/** A row that no rule maps: a dead letter, until `knowUnknownRole`. */
-export async function breakOneRow(database: TestDatabase): Promise<void> {
-  await database.query(
-    `UPDATE nomis.incident_case_parties SET participation_role = $1 WHERE (incident_case_id, party_seq) =
-       (SELECT incident_case_id, party_seq FROM nomis.incident_case_parties
-         WHERE incident_case_id < 10000000 AND participation_role <> $1 ORDER BY 1, 2 LIMIT 1)`,
+/** A row that no rule maps: a dead letter, until `knowUnknownRole`. Gives what makes the row as it was. */
+export async function breakOneRow(database: TestDatabase): Promise<() => Promise<void>> {
+  const [row] = await database.query<{ incident: number; party: number; role: string }>(
+    `SELECT incident_case_id AS incident, party_seq AS party, participation_role AS role FROM nomis.incident_case_parties
+      WHERE incident_case_id < 10000000 AND participation_role <> $1 ORDER BY 1, 2 LIMIT 1`,
     [UNKNOWN_ROLE],
   )
+  const { incident, party, role } = row!
+  const become = async (to: string): Promise<void> =>
+    void (await database.query(
+      `UPDATE nomis.incident_case_parties SET participation_role = $1 WHERE (incident_case_id, party_seq) = ($2, $3)`,
+      [to, incident, party],
+    ))
+  await become(UNKNOWN_ROLE)
+  return () => become(role)
 }
 
 /** As the next version of the code tables might; `forgetUnknownRole` takes it back. */

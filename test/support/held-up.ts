@@ -49,11 +49,15 @@ export async function expectHeldUpAlone({ settled, sink, seed, given = {}, reaso
   const told: string[] = []
   const mend = await breakIt()
   const stop = new AbortController()
+  const othersTold: string[] = []
   const others = [
-    capture(runtime, stop.signal),
-    governed(runtime, stop.signal),
-    ...SINKS.filter((name) => name !== sink).map((name) => deliver(runtime, name, stop.signal)),
-  ]
+    (signal: AbortSignal) => capture(runtime, signal),
+    (signal: AbortSignal) => governed(runtime, signal),
+    ...SINKS.filter((name) => name !== sink).map((name) => (signal: AbortSignal) => deliver(runtime, name, signal)),
+  ].map(async (stage) => {
+    await kept(stage, othersTold, stop.signal)
+    if (!stop.signal.aborted) throw new Error(othersTold.join('\n'))
+  })
   const start = () => kept((signal) => deliver(own, sink, signal), told, stop.signal)
   let running = start()
   let mended = false
@@ -66,7 +70,7 @@ export async function expectHeldUpAlone({ settled, sink, seed, given = {}, reaso
         untilPassed(parseLsn(now!.lsn), {
           ...runtime,
           groups: names.map((name) => `${config.NAMESPACE}.${name}`),
-          signal: AbortSignal.timeout(40_000),
+          signal: AbortSignal.timeout(80_000),
         }),
         ...others,
       ])
@@ -81,6 +85,7 @@ export async function expectHeldUpAlone({ settled, sink, seed, given = {}, reaso
       running = start()
     }
     await passed([sink])
+    expect(othersTold.filter((each) => /^(SINK|DISK_FULL)/.test(each))).toEqual([])
   } finally {
     if (!mended) await mend()
     stop.abort()

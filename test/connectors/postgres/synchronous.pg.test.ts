@@ -80,6 +80,14 @@ async function invisibleUpdate(): Promise<{ visible: Promise<unknown> }> {
   return { visible }
 }
 
+/** Another process goes on once what was delivered is acknowledged. */
+async function restarted(running: ReturnType<typeof capture>): Promise<ReturnType<typeof capture>> {
+  const { lsn } = topic.find(({ op }) => op === 'u')!
+  await expect.poll(marked, { timeout: 20_000 }).toBeGreaterThan(lsn)
+  await running.stop()
+  return capture()
+}
+
 const delivered = (): boolean => topic.some(({ op }) => op === 'u')
 const marked = (): number => topic.findLast(({ op }) => op === 'm')?.lsn ?? 0
 const rowsRead = (from: number): RowChange[] => topic.slice(from).filter((each) => each.op === 'r') as RowChange[]
@@ -96,12 +104,7 @@ test.for([
     await waitForStandby('nobody')
     const update = await invisibleUpdate()
     await expect.poll(delivered, { timeout: 20_000 }).toBe(true)
-    if (restarts) {
-      const { lsn } = topic.find(({ op }) => op === 'u')!
-      await expect.poll(marked, { timeout: 20_000 }).toBeGreaterThan(lsn)
-      await running.stop()
-      running = capture()
-    }
+    if (restarts) running = await restarted(running)
 
     const from = topic.length
     const { id } = await ask(client, 'incidents', { kind: 'tables', tables: ['public.report'], sweep: true })
