@@ -228,7 +228,7 @@ describe('incident types (rule codes.types)', () => {
   test("the families are those of the service's own copy", () => {
     const copied = constants('constant_type_family').map((values) => values[0])
     const known = new Set([...NOMIS_CODES.types.values()].map(({ family }) => family))
-    expect(copied.toSorted()).toEqual([...known].toSorted())
+    expect(new Set(copied)).toEqual(known)
   })
 
   test.each(['ASSAULT', 'OLD_ASSAULT1', 'FINDS', 'ABSCONDER'])('DPS knows no %s since it renamed its types', (type) => {
