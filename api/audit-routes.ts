@@ -6,6 +6,7 @@ import type pg from 'pg'
 import { z } from 'zod'
 import type { Audit } from './audit.ts'
 import { onSnapshot } from './database.ts'
+import { page, pageOf } from './page.ts'
 import { date, optional, paging, storableText } from './parameters.ts'
 import { OPERATE_READ, REVIEW_AUDIT, VIEW_REPORTS } from './roles.ts'
 
@@ -37,17 +38,7 @@ const AuditEntry = z
   })
   .describe('An access to the API.')
 
-const AuditPage = z
-  .object({
-    content: z.array(AuditEntry),
-    number: z.int(),
-    size: z.int(),
-    totalElements: z.int(),
-    totalPages: z.int(),
-    numberOfElements: z.int(),
-    sort: z.array(z.string()),
-  })
-  .describe('A page of audit records, the newest first.')
+const AuditPage = pageOf(AuditEntry).describe('A page of audit records, the newest first.')
 type AuditPage = z.infer<typeof AuditPage>
 
 const COLUMNS = `id, what, to_char("when", 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS "when", who, client_id AS "clientId",
@@ -114,15 +105,7 @@ export function auditRoutes(server: FastifyInstance, database: pg.Pool, audit: A
           `SELECT ${COLUMNS} ${from} ORDER BY id DESC LIMIT $${values.length + 1} OFFSET $${values.length + 2}`,
           [...values, size, number * size],
         )
-        return {
-          content,
-          number,
-          size,
-          totalElements: total,
-          totalPages: Math.ceil(total / size),
-          numberOfElements: content.length,
-          sort: ['when,DESC'],
-        }
+        return page(content, { number, size, total, sort: ['when,DESC'] })
       })
     },
   )

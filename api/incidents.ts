@@ -7,6 +7,7 @@ import { caseloadsOf } from './authorise.ts'
 import { MOST_GROUPS, readCounts } from './counts.ts'
 import { badRequest, ErrorResponse, reportNotFound } from './errors.ts'
 import { answerFresh } from './freshness.ts'
+import { page } from './page.ts'
 import {
   CountQuery,
   DetailsQuery,
@@ -162,15 +163,11 @@ async function reportPage(
 ): Promise<ReportPage> {
   const number = asked.page ?? 0
   const size = asked.size ?? DEFAULT_SIZE
-  const page = { offset: number * size, size, sort: asked.sort }
-  const { total, content } = await readPage<ReportBasic>(query, { asked, caseloads }, page)
-  return {
-    content,
-    number,
-    size,
-    totalElements: total,
-    totalPages: Math.ceil(total / size),
-    numberOfElements: content.length,
-    sort: sortsBy(asked.sort).map(({ property, direction }) => `${property},${direction}`),
-  }
+  const { total, content } = await readPage<ReportBasic>(
+    query,
+    { asked, caseloads },
+    { offset: number * size, size, sort: asked.sort },
+  )
+  const sort = sortsBy(asked.sort).map(({ property, direction }) => `${property},${direction}`)
+  return page(content, { number, size, total, sort })
 }

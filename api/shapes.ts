@@ -1,5 +1,6 @@
 /** The shapes that the present incident reporting service answers in, so that its readers can read this API as it is. */
 import { z } from 'zod'
+import { pageOf } from './page.ts'
 
 const localTime = z.string().describe('London wall time without zone: 2024-07-01T12:34:56.789.')
 const sequence = z.int().describe('Order within the parent.')
@@ -119,17 +120,7 @@ export const ReportWithDetails = ReportBasic.extend({
   nomisStatus: z.string().nullable().describe('As NOMIS writes it; null for reports of DPS.'),
 }).describe('An incident report with everything that belongs to it.')
 
-export const ReportPage = z
-  .object({
-    content: z.array(ReportBasic),
-    number: z.int().describe('The page, from 0.'),
-    size: z.int().describe('How many reports a page holds.'),
-    totalElements: z.int(),
-    totalPages: z.int(),
-    numberOfElements: z.int().describe('How many reports this page has.'),
-    sort: z.array(z.string()).describe('What it is sorted by: property,DIRECTION.'),
-  })
-  .describe('A page of incident reports.')
+export const ReportPage = pageOf(ReportBasic).describe('A page of incident reports.')
 
 export const ReportCounts = z
   .object({
