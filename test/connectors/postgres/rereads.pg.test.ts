@@ -3,14 +3,7 @@ import pg from 'pg'
 import { adoption, dropSlot } from '../../../connectors/postgres/adopt.ts'
 import { ask, askHold, type Hold, type Request } from '../../../connectors/postgres/requests.ts'
 import { readProgress, untilDone } from '../../../proof/repair.ts'
-import {
-  image,
-  isStreamed,
-  keyText,
-  tableName,
-  type Change,
-  type RowChange,
-} from '../../../core/change.ts'
+import { image, isStreamed, keyText, tableName, type Change, type RowChange } from '../../../core/change.ts'
 import { BEGINNING, epochOf, type Position } from '../../../core/position.ts'
 import { runCapture, tailsOf, temporaryDirectory } from '../../support/capture.ts'
 import { captureProcess } from '../../support/capture-process.ts'
