@@ -6,6 +6,7 @@ import { rawDecoder, type RawDecoder } from '../schemas/raw-decoder.ts'
 import { SINKS } from '../sinks/names.ts'
 import { readTails } from '../transport/recovery.ts'
 import type { Topic } from '../transport/topic.ts'
+import { recordCounter } from '../proof/record-count.ts'
 
 export type Reader = 'unify' | (typeof SINKS)[number]
 const READERS: readonly Reader[] = ['unify', ...SINKS]
@@ -40,12 +41,12 @@ export function topicsReader({ config, transport, registry, raw }: Runtime): () 
     transport.topic(names.deadLetters),
   ])
   opened.catch(() => {})
+  let countLetters: (() => Promise<number>) | null = null
   return async (): Promise<TopicsNow> => {
     const [unified, events, letters] = await opened
     const bounds = await raw.bounds()
-    const [unifiedBounds, eventBounds, letterBounds] = await Promise.all(
-      [unified!, events!, letters!].map((topic) => topic.bounds()),
-    )
+    const [unifiedBounds, eventBounds] = await Promise.all([unified!, events!].map((topic) => topic.bounds()))
+    countLetters ??= recordCounter(letters!)
     const tails = await readTails(raw, decoder)
     const markers = tails.flatMap(({ marker }) => (marker === null ? [] : [marker]))
     const oldest = markers.toSorted((a, b) => (a.position < b.position ? -1 : 1))[0]
@@ -58,7 +59,7 @@ export function topicsReader({ config, transport, registry, raw }: Runtime): () 
     return {
       rawHigh: sum(bounds.map(({ high }) => high)),
       governedHigh: sum([...unifiedBounds!, ...eventBounds!].map(({ high }) => high)),
-      deadLetters: sum(letterBounds!.map(({ low, high }) => high - low)),
+      deadLetters: await countLetters(),
       capturedTo:
         oldest === undefined || markers.length < tails.length
           ? null

@@ -8,6 +8,7 @@ import type { Registry } from '../schemas/registry.ts'
 import { publishedAge } from '../sinks/analytics-published.ts'
 import { readTails } from '../transport/recovery.ts'
 import type { Topic, Transport } from '../transport/topic.ts'
+import { recordCounter } from './record-count.ts'
 
 export interface SlotStatus {
   readonly name: string
@@ -62,7 +63,6 @@ export interface StatusOptions {
 export async function readStatus(options: StatusOptions): Promise<Status> {
   const { raw, deadLetters, registry, transport, groups } = options
   const bounds = await raw.bounds()
-  const letters = await deadLetters.bounds()
   const tails = await readTails(raw, rawDecoder(registry))
   const markers = tails.flatMap((tail) => (tail.marker === null ? [] : [tail.marker]))
   const oldest = markers.toSorted((a, b) => (a.position < b.position ? -1 : 1))[0]
@@ -81,7 +81,7 @@ export async function readStatus(options: StatusOptions): Promise<Status> {
     snapshotDone: markers.length === tails.length && markers.every((marker) => marker.snapshotDone),
     stopped: markers.toSorted((a, b) => (a.position < b.position ? 1 : -1))[0]?.stopped ?? [],
     rawRecords: sum(bounds.map(({ low, high }) => high - low)),
-    deadLetters: sum(letters.map(({ low, high }) => high - low)),
+    deadLetters: await recordCounter(deadLetters)(),
     unclassified: options.databaseUrl === undefined ? null : await unclassified(options.databaseUrl, options.slot),
     readers,
     publishedCopy: options.analyticsDirectory === undefined ? null : await copyStatus(options.analyticsDirectory),
