@@ -3,21 +3,13 @@
  * object for a row or a column. Bytes depend on the replication frames alone, schema ids aside.
  */
 import { createHash } from 'node:crypto'
-import {
-  image,
-  imageBytes,
-  tableName,
-  type Change,
-  type OmittedValue,
-  type RowChange,
-  type Table,
-  type Tuple,
-} from '../core/change.ts'
-import { PipelineError } from '../core/error.ts'
+import { image, imageBytes, type Change, type RowChange, type Table, type Tuple } from '../core/change.ts'
 import type { Message } from '../core/message.ts'
 import { putAscii, putLong, putText } from './avro-bytes.ts'
 import { putHeader } from './framing.ts'
 import { fitted, mayNotFit } from './raw-fit.ts'
+import { OMITTED_BYTES, putOmitted } from './raw-omitted.ts'
+import { malformedTuple, refusal } from './raw-refusal.ts'
 import { markerEncoder, putCommon } from './raw-marker-encoder.ts'
 import { tableEncoders, type TableEncoder } from './raw-table-encoder.ts'
 import type { Registry } from './registry.ts'
@@ -233,41 +225,6 @@ export function rawEncoder(options: RawEncoderOptions): RawEncoder {
   }
 }
 
-/** What one omitted value takes at most: names have 63 bytes. */
-const OMITTED_BYTES = 400
-
-function putOmitted(out: Buffer, at: number, omitted: readonly OmittedValue[]): number {
-  if (omitted.length > 0) {
-    at = putLong(out, at, omitted.length)
-    for (const each of omitted) {
-      at = putAscii(out, at, each.image)
-      at = putText(out, at, each.column)
-      at = putLong(out, at, each.bytes)
-      at = putAscii(out, at, each.sha256)
-    }
-  }
-  out[at] = 0
-  return at + 1
-}
-
 function isWidening(thrown: unknown): thrown is Widening {
   return typeof thrown === 'object' && thrown !== null && 'column' in thrown && !(thrown instanceof Error)
-}
-
-/** A text that is not one of its type; what JavaScript says of it would show the value. */
-function refusal(thrown: unknown, table: Table): unknown {
-  if (!(thrown instanceof RangeError) && !(thrown instanceof SyntaxError)) return thrown
-  return new PipelineError(
-    'MALFORMED_WAL',
-    `a tuple of ${tableName(table)} holds a value that is not of its column's type`,
-    'Start capture again; if it comes again, take the table out of the publication and report it with the server version.',
-  )
-}
-
-function malformedTuple(table: Table): PipelineError {
-  return new PipelineError(
-    'MALFORMED_WAL',
-    `a tuple of ${tableName(table)} does not have the ${table.columns.length} columns of its relation`,
-    'Start capture again; if it comes again, take the table out of the publication and report it with the server version.',
-  )
 }

@@ -2,7 +2,8 @@
 import { decodeFetch, decodeRecords } from './kafka-fetched.ts'
 import { leaderOf } from './kafka-producer.ts'
 import { retrying, type Patience } from './kafka-retry.ts'
-import { errorOf, sendFetch, type Cluster } from './kafkajs.ts'
+import type { Cluster } from './kafkajs.ts'
+import { errorOf, sendFetch } from './kafkajs-requests.ts'
 import type { Received } from './topic.ts'
 
 /** A fetch that finds nothing waits this long at the broker. */

@@ -8,7 +8,8 @@ import { placeOf, type Place, type Places } from '../core/place.ts'
 import { protocolReader } from './kafka-protocol-reader.ts'
 import { compactString, NO_MORE_FIELDS, unsigned } from './kafka-protocol-writer.ts'
 import { retrying, type Patience } from './kafka-retry.ts'
-import { errorOf, sendOffsetFetch, type Cluster } from './kafkajs.ts'
+import type { Cluster } from './kafkajs.ts'
+import { errorOf, sendOffsetFetch } from './kafkajs-requests.ts'
 
 /**
  * Of the named partitions; those without a committed offset are missing. Waits while a transaction holds one of them,

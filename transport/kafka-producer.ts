@@ -1,6 +1,7 @@
 /** Writing to topics: idempotent, all replicas, one send in flight, each partition tried until it is durable. */
 import { decodeProduce, encodeProduce, encodeRecordBatch, RECORD_OVERHEAD } from './kafka-fast.ts'
-import { sendProduce, errorOf, type Cluster } from './kafkajs.ts'
+import type { Cluster } from './kafkajs.ts'
+import { sendProduce, errorOf } from './kafkajs-requests.ts'
 import { passes, retrying, typeOf, type Patience } from './kafka-retry.ts'
 import type { Message } from './topic.ts'
 

@@ -1,7 +1,8 @@
 /** How the last transaction of a transactional id ended: DescribeTransactions, which kafkajs does not have. */
 import { protocolReader } from './kafka-protocol-reader.ts'
 import { compactString, NO_MORE_FIELDS, unsigned } from './kafka-protocol-writer.ts'
-import { errorOf, sendDescribeTransactions, type Broker } from './kafkajs.ts'
+import type { Broker } from './kafkajs.ts'
+import { errorOf, sendDescribeTransactions } from './kafkajs-requests.ts'
 
 export type TransactionEnd = 'commit' | 'abort'
 

@@ -22,7 +22,9 @@ import { preflight } from './preflight.ts'
 import { checkPublication, publicationOid } from './publication.ts'
 import { rebuildIndex } from './rebuild.ts'
 import { connectReplication, type ReplicationConnection } from './replication.ts'
-import { FIRST_SNAPSHOT, rereads, WORKERS, type Rereads } from './rereads.ts'
+import { WORKERS } from './reread-request.ts'
+import { FIRST_SNAPSHOT, rereads, type Rereads } from './rereads.ts'
+import { serverSettings } from './server-settings.ts'
 import { connect, disconnect, sourceError } from './session.ts'
 import { checkIdentity, claimSlot, ensureSlot, epochOfTails, identify, type Slot } from './slot.ts'
 import { openShapes, type Shapes } from './shapes.ts'
@@ -172,9 +174,9 @@ async function* openedFeed(source: PostgresSource, signal: AbortSignal, acks: Ac
     // What is not durable yet is not left over: it is known when this marker is.
     const { items, ack } = markers.batch()
     yield { items, ack: () => ack().then(rereading?.begin) }
-    const { serverVersion, timeoutMs } = await serverSettings(client)
+    const { serverVersion, statusMs } = await serverSettings(client)
     const { publication } = source
-    replication.start({ slot: slot.name, publication, serverVersion }, slot.confirmed, statusInterval(timeoutMs))
+    replication.start({ slot: slot.name, publication, serverVersion }, slot.confirmed, statusMs)
     yield* streamFeed({
       replication,
       tables,
@@ -228,19 +230,6 @@ async function findPublication(
   if (shapes.publication !== null && shapes.publication !== oid)
     tables.readAll(`publication ${publication} was dropped and made again`)
   shapes.setPublication(oid)
-}
-
-async function serverSettings(client: pg.Client): Promise<{ serverVersion: number; timeoutMs: number }> {
-  const { rows } = await client.query<{ version: string; ms: string }>(
-    `SELECT current_setting('server_version_num') AS version,
-            (SELECT setting FROM pg_settings WHERE name = 'wal_sender_timeout') AS ms`,
-  )
-  return { serverVersion: Number(rows[0]?.version ?? 0), timeoutMs: Number(rows[0]?.ms ?? 0) }
-}
-
-/** A third of the server's patience, ten seconds where it is endless. */
-function statusInterval(walSenderTimeoutMs: number): number {
-  return walSenderTimeoutMs === 0 ? 10_000 : Math.max(100, Math.min(10_000, walSenderTimeoutMs / 3))
 }
 
 async function prepareIndex(

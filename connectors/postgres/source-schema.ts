@@ -1,22 +1,8 @@
-/** The tables that the pipeline reads: made in an empty database, checked in every other. */
-import { readFileSync } from 'node:fs'
+/** The source schema: made in an empty database, checked in every other. */
 import pg from 'pg'
 import { PipelineError } from '../../core/error.ts'
 import { CONNECT_MS, unreachable } from './session.ts'
-
-export interface SourceTable {
-  readonly schema: string
-  readonly name: string
-  readonly columns: readonly SourceColumn[]
-  /** The primary key's columns in key order. */
-  readonly key: readonly string[]
-}
-
-export interface SourceColumn {
-  readonly name: string
-  /** As PostgreSQL's `format_type` writes it. */
-  readonly type: string
-}
+import { MIGRATION_TABLES, SOURCE_TABLES, sourceScript, type SourceTable } from './source-tables.ts'
 
 export type SourceInit = { readonly applied: true } | { readonly applied: false; readonly missing: readonly string[] }
 
@@ -24,14 +10,6 @@ export interface SourceOptions {
   /** The publication's name. */
   readonly publication: string
 }
-
-/** Every table of both models with its columns, as schemas/source defines them. */
-export const SOURCE_TABLES: readonly SourceTable[] = ['dps.sql', 'nomis.sql'].flatMap((file) =>
-  readTables(script(file)),
-)
-
-/** What the API's writes and the migrator keep beside them, outside the publication. */
-const MIGRATION_TABLES: readonly SourceTable[] = readTables(script('migration.sql'))
 
 const SCRIPTS = ['dps.sql', 'dps-constants.sql', 'nomis.sql', 'migration.sql', 'replication.sql']
 const OLDEST_VERSION = 150_000
@@ -54,7 +32,7 @@ export async function initSource(url: string, options: SourceOptions): Promise<S
       await client.query('ROLLBACK')
       return { applied: false, missing }
     }
-    for (const file of SCRIPTS) await client.query(script(file))
+    for (const file of SCRIPTS) await client.query(sourceScript(file))
     await client.query(publicationSql(options))
     await client.query('COMMIT')
     return { applied: true }
@@ -246,40 +224,4 @@ function refusedBy(error: unknown): unknown {
     'Grant it CREATE on the database and on the schema public, or run the command as the owner of the database.',
     { cause: error },
   )
-}
-
-function script(file: string): string {
-  return readFileSync(new URL(`../../schemas/source/${file}`, import.meta.url), 'utf8')
-}
-
-/** Reads the tables out of a script of ours, which holds one column a line. */
-function readTables(sql: string): SourceTable[] {
-  return [...sql.matchAll(/^CREATE TABLE (\w+)\.(\w+) \(\n(.*?)^\);/gms)].map(
-    ([, schema = '', name = '', body = '']) => ({
-      schema,
-      name,
-      columns: [...body.matchAll(/^ {2}([a-z]\w*) (\w+)(\(\d+\))?/gm)].map(
-        ([, column = '', type = '', modifier = '']) => ({
-          name: column,
-          type: canonicalType(type, modifier),
-        }),
-      ),
-      key: body.match(/PRIMARY KEY \(([^)]*)\)/)?.[1]?.split(', ') ?? [],
-    }),
-  )
-}
-
-function canonicalType(type: string, modifier: string): string {
-  switch (type) {
-    case 'varchar':
-      return `character varying${modifier}`
-    case 'timestamp':
-      return `timestamp${modifier} without time zone`
-    case 'timestamptz':
-      return 'timestamp with time zone'
-    case 'serial':
-      return 'integer'
-    default:
-      return `${type}${modifier}`
-  }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { SOURCE_TABLES } from '../../connectors/postgres/source-schema.ts'
+import { SOURCE_TABLES } from '../../connectors/postgres/source-tables.ts'
 import type { Row, Value } from '../../core/change.ts'
 import { ENTITIES, type Entity, type EntityRow } from '../../core/incident.ts'
 import { ENTITY_DEFINITIONS, KINDS } from '../../schemas/entity.ts'

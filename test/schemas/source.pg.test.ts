@@ -1,7 +1,8 @@
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { ROUTES } from '../../connectors/postgres/routes.ts'
-import { initSource, SOURCE_TABLES } from '../../connectors/postgres/source-schema.ts'
+import { initSource } from '../../connectors/postgres/source-schema.ts'
+import { SOURCE_TABLES } from '../../connectors/postgres/source-tables.ts'
 import { testDatabase, type TestDatabase } from '../support/postgres.ts'
 
 /** The service's tables as its own migrations leave them: `!` is NOT NULL, `=` a default. */

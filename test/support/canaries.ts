@@ -1,6 +1,6 @@
 /** Rows of every source table whose cells can be found again wherever they go. */
 import type { Row, Value } from '../../core/change.ts'
-import { SOURCE_TABLES } from '../../connectors/postgres/source-schema.ts'
+import { SOURCE_TABLES } from '../../connectors/postgres/source-tables.ts'
 import type { Kind } from '../../schemas/entity.ts'
 import { columnKind } from '../../schemas/policy/columns.ts'
 import { SAMPLED_TABLES, sourceRow, type UnifiedTable } from './source-rows.ts'

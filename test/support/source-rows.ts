@@ -1,6 +1,6 @@
 /** One whole row of each source table that is in the unified model, as the raw topic gives it back, and changes of it. */
 import { CAPTURED_TABLES, REFERENCE_TABLES } from '../../connectors/postgres/routes.ts'
-import { SOURCE_TABLES } from '../../connectors/postgres/source-schema.ts'
+import { SOURCE_TABLES } from '../../connectors/postgres/source-tables.ts'
 import type { Marker, Op, Row, RowChange, Table, Value } from '../../core/change.ts'
 import { position } from '../../core/position.ts'
 

@@ -1,7 +1,7 @@
 /** Every row that the source's schema and the code tables allow, as generators. */
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
-import { SOURCE_TABLES } from '../../connectors/postgres/source-schema.ts'
+import { SOURCE_TABLES } from '../../connectors/postgres/source-tables.ts'
 import type { Row, Value } from '../../core/change.ts'
 import { DPS_CODES, NOMIS_CODES, SYSTEMS } from '../../transforms/codes.ts'
 import type { UnifiedTable } from './source-rows.ts'

@@ -1,6 +1,7 @@
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { initSource, SOURCE_TABLES } from '../../connectors/postgres/source-schema.ts'
+import { initSource } from '../../connectors/postgres/source-schema.ts'
+import { SOURCE_TABLES } from '../../connectors/postgres/source-tables.ts'
 import { bulkChanges } from '../../workload/bulk.ts'
 import { NOMIS_STATUSES, OUTCOMES, PRISONER_ROLES, STAFF_ROLES, TYPES } from '../../workload/codes.ts'
 import { runTransactions, seedReports, type Load } from '../../workload/load.ts'

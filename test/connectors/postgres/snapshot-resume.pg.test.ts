@@ -2,7 +2,7 @@
 import pg from 'pg'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { ask, type Request } from '../../../connectors/postgres/requests.ts'
-import { WORKERS } from '../../../connectors/postgres/rereads.ts'
+import { WORKERS } from '../../../connectors/postgres/reread-request.ts'
 import type { Change, RowChange } from '../../../core/change.ts'
 import { untilDone } from '../../../proof/repair.ts'
 import { runCapture, temporaryDirectory } from '../../support/capture.ts'

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { initSource, SOURCE_TABLES } from '../../../connectors/postgres/source-schema.ts'
+import { initSource } from '../../../connectors/postgres/source-schema.ts'
+import { SOURCE_TABLES } from '../../../connectors/postgres/source-tables.ts'
 import { testDatabase, type TestDatabase } from '../../support/postgres.ts'
 
 const OPTIONS = { publication: 'incidents' }
