@@ -3,12 +3,14 @@
  * The commands. Each parses, runs, and ends with a documented exit code; data on stdout, everything else on stderr. The
  * code of a command is loaded when it is called, so that a start costs what it needs.
  */
-import { Command, CommanderError, Option } from 'commander'
-import { count, sinkName } from './commands/arguments.ts'
+import { Command, CommanderError } from 'commander'
+import { count, json, sinkName } from './commands/arguments.ts'
+import { contractsGroup } from './commands/contracts-group.ts'
+import { deadLettersGroup } from './commands/dead-letters-group.ts'
+import { environment, main } from './commands/main.ts'
+import { sourceGroup } from './commands/source-group.ts'
 import { environmentHelp, exitHelp, leaves, term } from './commands/usage.ts'
-import { parseConfig, type Config } from './config.ts'
-import type { Environment } from './runtime.ts'
-import { EXIT, exitCode, PipelineError } from './core/error.ts'
+import { EXIT } from './core/error.ts'
 import { SINKS, type SinkName } from './sinks/names.ts'
 
 const program = new Command('incidents')
@@ -17,11 +19,6 @@ const program = new Command('incidents')
   .showHelpAfterError('Try `incidents --help`.')
   .configureHelp({ visibleCommands: leaves, subcommandTerm: term })
   .addHelpText('after', () => `\nEnvironment:\n${environmentHelp()}\n\nExit codes:\n${exitHelp()}`)
-
-/** How long an orderly end may take: a supervisor kills after ten. */
-const ORDERLY_MS = 8_000
-
-const json = new Option('--json', 'one line of JSON on stdout')
 
 program
   .command('demo')
@@ -44,23 +41,7 @@ program
     main(async (config, signal) => (await import('./commands/run.ts')).runEmbedded(await environment(config), signal)),
   )
 
-const source = program.command('source').description('the source database')
-source
-  .command('init')
-  .description('apply the source schema to an empty database; on any other change nothing and list what is missing')
-  .addOption(json)
-  .action((options) => main(async (config) => (await import('./commands/source.ts')).sourceInit(config, options)))
-source
-  .command('adopt')
-  .description('accept a source whose history is another than the raw topic has; then everything is read again')
-  .addOption(json)
-  .action((options) => main(async (config) => (await import('./commands/source.ts')).sourceAdopt(config, options)))
-source
-  .command('drop')
-  .description('drop slot and publication')
-  .option('--yes', 'yes, lose what the slot still holds')
-  .addOption(json)
-  .action((options) => main(async (config) => (await import('./commands/source.ts')).sourceDrop(config, options)))
+sourceGroup(program)
 
 program
   .command('capture')
@@ -236,70 +217,8 @@ program
   .addOption(json)
   .action((options) => main(async (config) => (await import('./commands/doctor.ts')).doctor(config, options)))
 
-const contracts = program.command('contracts').description('the governed contracts')
-contracts
-  .command('check')
-  .description('whether every earlier version, in the registry and in git, goes together with what lies here; exit 6')
-  .addOption(json)
-  .action((options) =>
-    main(async (config) => (await import('./commands/contracts.ts')).contractsCheck(config, options)),
-  )
-contracts
-  .command('diff')
-  .description('what a changed policy or contract makes appear or vanish where, against the newest commit; exit 1')
-  .addOption(json)
-  .action((options) => main(async (config) => (await import('./commands/contracts.ts')).contractsDiff(config, options)))
-contracts
-  .command('publish')
-  .description('register every contract; a level is raised, never lowered')
-  .addOption(json)
-  .action((options) =>
-    main(async (config) => (await import('./commands/contracts.ts')).contractsPublish(config, options)),
-  )
-contracts
-  .command('verify-dpr')
-  .description("what DPR's jobs would make of each file of a raw zone")
-  .argument('<dir>', 'a folder, or s3://bucket/prefix')
-  .addOption(json)
-  .action((directory: string, options) =>
-    main(async () => (await import('./commands/contracts-verify-dpr.ts')).contractsVerifyDpr(directory, options)),
-  )
-
-const deadLetters = program.command('dead-letters').description('what could not be processed')
-deadLetters
-  .command('list')
-  .description('by code, with times and incidents')
-  .addOption(json)
-  .action((options) =>
-    main(async (config) => (await import('./commands/dead-letters.ts')).deadLettersList(config, options)),
-  )
-deadLetters
-  .command('show')
-  .description('one of them: code, position, incident, remedy and origin')
-  .argument('<id>', 'partition/offset of the refused record')
-  .addOption(json)
-  .action((id: string, options) =>
-    main(async (config) => (await import('./commands/dead-letters.ts')).deadLettersShow(config, id, options)),
-  )
-deadLetters
-  .command('replay')
-  .description('have their rows read again from the source; exit 1 when the rules still refuse one')
-  .argument('[id...]', 'all that were not skipped unless given')
-  .option('--dry-run', "only say what today's rules make of them")
-  .addOption(json)
-  .action((ids: string[], options) =>
-    main(async (config) => (await import('./commands/dead-letters.ts')).deadLettersReplay(config, ids, options)),
-  )
-deadLetters
-  .command('skip')
-  .description('give a row up, recorded with who and why; its incident stays incomplete')
-  .argument('<id>', 'partition/offset of the refused record')
-  .requiredOption('--by <who>', 'who decided it')
-  .requiredOption('--reason <why>', 'why; it names no person of the incident')
-  .addOption(json)
-  .action((id: string, options) =>
-    main(async (config) => (await import('./commands/dead-letters.ts')).deadLettersSkip(config, id, options)),
-  )
+contractsGroup(program)
+deadLettersGroup(program)
 
 // Whoever reads has enough: `incidents … | head`.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -312,41 +231,4 @@ try {
 } catch (error) {
   if (!(error instanceof CommanderError)) throw error
   process.exitCode = error.exitCode === 0 ? EXIT.done : EXIT.usage
-}
-
-/** Parses the configuration, runs the command, and turns whatever ends it into one sentence and an exit code. */
-async function main(command: (config: Config, signal: AbortSignal) => Promise<number>): Promise<void> {
-  const stop = new AbortController()
-  let interrupted = false
-  for (const name of ['SIGINT', 'SIGTERM'] as const) {
-    process.on(name, () => {
-      interrupted ||= name === 'SIGINT'
-      // Nothing is lost by not waiting: a restart is a recovery.
-      if (stop.signal.aborted) process.exit(interrupted ? EXIT.interrupted : EXIT.done)
-      setTimeout(() => process.exit(interrupted ? EXIT.interrupted : EXIT.done), ORDERLY_MS).unref()
-      stop.abort()
-    })
-  }
-  try {
-    const code = await command(parseConfig(process.env), stop.signal)
-    process.exitCode = interrupted ? EXIT.interrupted : code
-  } catch (error) {
-    process.stderr.write(`${sentence(error)}\n`)
-    process.exitCode = exitCode(error)
-  }
-  // What a library leaves open must not keep the process: everything of ours is durable and closed.
-  setTimeout(() => process.exit(), 2_000).unref()
-}
-
-function sentence(error: unknown): string {
-  if (error instanceof PipelineError) return `${error.code}: ${error.message}\n  ${error.remedy}`
-  return `UNEXPECTED: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`
-}
-
-async function environment(config: Config): Promise<Environment> {
-  const [{ logger, metrics }, { tableProgress }] = await Promise.all([
-    import('./observability.ts'),
-    import('./commands/progress.ts'),
-  ])
-  return { config, log: logger(config.LOG_LEVEL), metrics: metrics(), progress: tableProgress() }
 }

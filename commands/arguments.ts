@@ -1,5 +1,5 @@
 /** What words on the command line mean. */
-import { InvalidArgumentError } from 'commander'
+import { InvalidArgumentError, Option } from 'commander'
 import { SINKS, type SinkName } from '../sinks/names.ts'
 
 export function count(text: string): number {
@@ -13,3 +13,6 @@ export function sinkName(text: string): SinkName {
   if (found === undefined) throw new InvalidArgumentError(`Expected ${SINKS.join(', ')}.`)
   return found
 }
+
+/** Every command takes it. */
+export const json = new Option('--json', 'one line of JSON on stdout')
