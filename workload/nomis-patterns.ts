@@ -1,18 +1,17 @@
 /** How the legacy tables change: NOMIS itself case by case, the migration's upserts, and the copies of reports. */
 import { COPIED_STATUSES, NOMIS_STATUSES, nomisCode, TYPES } from './codes.ts'
-import { readReport } from './dps.ts'
+import { readReport } from './dps-read.ts'
 import { addendum, answerQuestions, buildIncident, comment, prisonerPart, type Incident } from './incidents.ts'
+import { insertCases, upsertCase } from './nomis.ts'
 import {
   commentText,
   detailsEntry,
   FIRST_COPY,
-  insertCases,
   partyRows,
   questionRows,
   responseRows,
-  upsertCase,
   type NewCase,
-} from './nomis.ts'
+} from './nomis-rows.ts'
 import { forget, LAST_LEGACY, pickRecent, type Pattern, type Turn } from './patterns.ts'
 import { bookingId, prisoner, staffId } from './people.ts'
 import { sentences } from './texts.ts'

@@ -1,5 +1,5 @@
 /** What one transaction of the load is given, and what the load knows of the database that it runs on. */
-import { FIRST_COPY } from './nomis.ts'
+import { FIRST_COPY } from './nomis-rows.ts'
 import type { Questionnaires } from './questionnaires.ts'
 import type { Random } from './random.ts'
 import type { Writer } from './writer.ts'

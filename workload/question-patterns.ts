@@ -1,6 +1,7 @@
 /** How the incident reporting service writes questions and answers (rules dps.writes, dps.answers). */
 import { TYPES } from './codes.ts'
-import { CURRENT, insertHistory, insertQuestions, readReport, responseRows } from './dps.ts'
+import { CURRENT, insertHistory, insertQuestions, responseRows } from './dps.ts'
+import { readReport } from './dps-read.ts'
 import { answerQuestion, answerQuestions } from './incidents.ts'
 import type { Pattern, Turn } from './patterns.ts'
 import { questionSet } from './questions.ts'
