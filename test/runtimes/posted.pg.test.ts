@@ -77,18 +77,22 @@ beforeEach(async () => {
   place = environmentOf(database, directory.path, port)
   const JWKS_URL = `http://127.0.0.1:${(keys.address() as AddressInfo).port}/jwks`
   command = startCommand(['run'], { ...place, JWKS_URL, LOG_LEVEL: 'warn' })
-  await expect
-    .poll(
-      () =>
-        fetch(`${api}/health/readiness`).then(
-          ({ ok }) => ok,
-          () => false,
-        ),
-      SOON,
-    )
-    .toBe(true)
+  await untilReady()
   runtime = await embeddedRuntime({ config: parseConfig(place), log: logger('silent'), metrics: metrics() })
 })
+
+async function untilReady(): Promise<void> {
+  const until = performance.now() + SOON.timeout
+  while (
+    !(await fetch(`${api}/health/readiness`).then(
+      ({ ok }) => ok,
+      () => false,
+    ))
+  ) {
+    if (performance.now() > until) throw new Error(`the run is not ready, but:\n${command.stderr()}`)
+    await new Promise((resolve) => setTimeout(resolve, SOON.interval))
+  }
+}
 
 afterEach(async () => {
   await runtime.transport.close()
