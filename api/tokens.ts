@@ -20,6 +20,13 @@ const CLOCK_SKEW_SECONDS = 5
 const COOLDOWN_MS = 15_000
 const TIMEOUT_MS = 3_000
 
+/**
+ * So long a token that was found good counts as such without its signature being checked again: a key that is withdrawn
+ * stops working within it, as it does by the keys' own cache.
+ */
+const REMEMBERED_MS = 30_000
+const MOST_REMEMBERED = 1_000
+
 const Claims = z.object({
   client_id: z.string().min(1),
   user_name: z.string().min(1).optional(),
@@ -54,9 +61,23 @@ export function verifyTokens(keys: JWTVerifyGetKey, { issuer, audience }: TokenO
     ...(issuer === undefined ? {} : { issuer }),
     ...(audience === undefined ? {} : { audience }),
   }
+  const remembered = new Map<string, { readonly caller: Caller; readonly until: number }>()
+
+  function remember(token: string, caller: Caller, { exp = 0 }: JWTPayload): void {
+    const [oldest] = remembered.keys()
+    if (remembered.size >= MOST_REMEMBERED) remembered.delete(oldest!)
+    remembered.delete(token)
+    remembered.set(token, { caller, until: Math.min(Date.now() + REMEMBERED_MS, exp * 1_000) })
+  }
+
   return async (token) => {
+    const known = remembered.get(token)
+    if (known !== undefined && Date.now() < known.until) return known.caller
     try {
-      return callerOf((await jwtVerify(token, keys, accepted)).payload)
+      const { payload } = await jwtVerify(token, keys, accepted)
+      const caller = callerOf(payload)
+      if (caller !== null) remember(token, caller, payload)
+      return caller
     } catch (error) {
       if (isRefusal(error)) return null
       throw new KeysUnavailable('the keys of the identity provider cannot be read', { cause: error })
