@@ -1,7 +1,7 @@
 /**
- * The API on `--rows` reports of each model: 200 requests a second while 1,000 rows a second arrive (`requests`); and how
- * long after its commit a change shows, in the store and in the API, in the embedded runtime at 500 rows a second
- * (`visible`).
+ * The API on `--rows` reports of each model: 200 requests a second while 1,000 rows a second arrive (`requests`);
+ * CatTool's calls over a hundred sockets while nothing arrives (`cattool`); and how long after its commit a change shows,
+ * in the store and in the API, in the embedded runtime at 500 rows a second (`visible`).
  */
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -12,11 +12,13 @@ import { setTimeout as pause } from 'node:timers/promises'
 import pg from 'pg'
 import { demoIdentity } from '../api/demo-identity.ts'
 import { initSource } from '../connectors/postgres/source-schema.ts'
-import { runTransactions, seedReports } from '../workload/load.ts'
+import { seedReports } from '../workload/load.ts'
 import { freePort, startPostgres } from '../workload/postgres.ts'
 import { copyReports } from './api-store.ts'
-import { cpuOf } from './cpu.ts'
+import { startArriving } from './arriving.ts'
+import { catTool } from './cattool.ts'
 import { asker, openLoop, percentile, type Asker } from './open-loop.ts'
+import { postgresCpu } from './postgres-cpu.ts'
 import { startMeasured, type Measured } from './process.ts'
 import type { BenchOptions } from './result.ts'
 
@@ -30,6 +32,8 @@ interface Latency {
   readonly peakRssMiB: number
   /** Row changes that the source committed meanwhile. */
   readonly rowsPerSecond: number
+  /** That were answered, where as many were asked as could be. */
+  readonly requestsPerSecond?: number
   /** That each process kept busy. */
   readonly cores?: Readonly<Record<string, number>>
 }
@@ -39,11 +43,12 @@ const DELIVERED = 1_000
 
 const REQUESTS = { perSecond: 200, seconds: 30 }
 const ARRIVING = { requests: 1_000, visible: 500 }
+const CATTOOL_SECONDS = 20
 const PROBES = 150
 
 interface Bench {
+  readonly url: string
   readonly client: pg.Client
-  readonly pool: pg.Pool
   readonly run: Measured
   readonly serve: Measured
   /** Of the embedded runtime, and of the process that only serves. */
@@ -66,7 +71,6 @@ export async function apiBench({ what, rows }: BenchOptions): Promise<Latency[]>
     JWKS_URL: `http://127.0.0.1:${(keys.address() as AddressInfo).port}/jwks`,
   }
   const client = new pg.Client({ connectionString: server.url })
-  const pool = new pg.Pool({ connectionString: server.url, max: 2 })
   await client.connect()
   await initSource(server.url, { publication: 'incidents' })
   await seedReports(client, { seed: 1, reports: DELIVERED })
@@ -81,14 +85,16 @@ export async function apiBench({ what, rows }: BenchOptions): Promise<Latency[]>
   try {
     while ((await served.get('/health/readiness').catch(() => ({ status: 0 }))).status !== 200) await pause(200)
     await copyReports(client, Math.max(0, Math.round(rows / DELIVERED) - 1))
-    const bench = { client, pool, run, serve, embedded, served }
-    if (what !== 'visible') results.push(...(await requests(bench)))
-    if (what !== 'requests') results.push(...(await visible(bench)))
+    const bench = { url: server.url, client, run, serve, embedded, served }
+    const part = (name: string): boolean => what === undefined || what === name
+    if (part('requests')) results.push(...(await requests(bench)))
+    if (part('cattool')) results.push(await askedByCatTool(bench))
+    if (part('visible')) results.push(...(await visible(bench)))
   } finally {
     embedded.close()
     served.close()
     await Promise.all([run.stop(), serve.stop()])
-    await Promise.all([client.end(), pool.end()])
+    await client.end()
     keys.close()
     await server.stop()
     await rm(directory, { recursive: true, force: true })
@@ -115,19 +121,27 @@ const MIX = [
   ...Array<string>(2).fill('summary'),
 ]
 
-async function requests(bench: Bench): Promise<Latency[]> {
-  // Copies: the load deletes some of the others.
-  const { rows: samples } = await bench.client.query<{
-    id: string
-    reference: string
-    location: string
-    number: string
-  }>(
+interface Sample {
+  readonly id: string
+  readonly reference: string
+  readonly location: string
+  /** A prisoner's. */
+  readonly number: string
+}
+
+/** Of the copies: the load deletes some of the others. */
+async function samplesOf({ client }: Bench): Promise<readonly Sample[]> {
+  const { rows } = await client.query<Sample>(
     `SELECT r.id, r.reference, r.location, i.prisoner_number AS number
      FROM (SELECT * FROM prisons.incidents_current_report ORDER BY id LIMIT 4000) r
      JOIN prisons.incidents_prisoner_involvement i ON i.reference = r.reference AND i.report_id = r.id
      WHERE r.reference::bigint > 100_000_000 AND r.location IS NOT NULL AND i.prisoner_number IS NOT NULL LIMIT 1000`,
   )
+  return rows
+}
+
+async function requests(bench: Bench): Promise<Latency[]> {
+  const samples = await samplesOf(bench)
   const next = (i: number) => {
     const { id, reference, location, number } = samples[(i * 7919) % samples.length]!
     const kind = MIX[(i * 7) % MIX.length]!
@@ -142,11 +156,12 @@ async function requests(bench: Bench): Promise<Latency[]> {
     return { kind, path: paths[kind]! }
   }
   await openLoop(bench.served, { perSecond: 50, seconds: 5, next }) // plans, code, connections
-  const before = await cpuByProcess(bench)
-  const { value: times, rowsPerSecond } = await whileArriving(bench, ARRIVING.requests, () =>
-    openLoop(bench.served, { ...REQUESTS, next }),
-  )
-  const after = await cpuByProcess(bench)
+  const { value, rowsPerSecond } = await whileArriving(bench, ARRIVING.requests, async () => {
+    const before = await cpuByProcess(bench)
+    const times = await openLoop(bench.served, { ...REQUESTS, next })
+    return { times, before, after: await cpuByProcess(bench) }
+  })
+  const { times, before, after } = value
   const cores = Object.fromEntries(
     Object.entries(after).map(([name, micros]) => [
       name,
@@ -161,27 +176,29 @@ async function requests(bench: Bench): Promise<Latency[]> {
   ]
 }
 
+async function askedByCatTool(bench: Bench): Promise<Latency> {
+  const prisoners = (await samplesOf(bench)).map(({ number }) => number)
+  await catTool(bench.served, prisoners, 3) // plans, code, connections
+  const times = await catTool(bench.served, prisoners, CATTOOL_SECONDS)
+  const requestsPerSecond = Math.round(times.length / CATTOOL_SECONDS)
+  return { ...latency('cattool', times), peakRssMiB: bench.serve.peakRssMiB(), rowsPerSecond: 0, requestsPerSecond }
+}
+
 /** User and system time so far, in microseconds: of both processes, and of PostgreSQL's for each of its clients. */
 async function cpuByProcess({ client, run, serve }: Bench): Promise<Record<string, number>> {
-  const found: Record<string, number> = { run: run.cpuMicros(), serve: serve.cpuMicros() }
-  const { rows } = await client.query<{ pid: number; name: string }>(
-    `SELECT pid, 'PostgreSQL for ' || coalesce(nullif(application_name, ''), 'the load') AS name FROM pg_stat_activity
-     WHERE backend_type IN ('client backend', 'walsender')`,
-  )
-  for (const { pid, name } of rows) found[name] = (found[name] ?? 0) + cpuOf(pid)
-  return found
+  return { run: run.cpuMicros(), serve: serve.cpuMicros(), ...(await postgresCpu(client)) }
 }
 
 /** Row changes as both systems make them, at about so many a second, for as long as `work` takes. */
-async function whileArriving<T>({ pool }: Bench, rowsPerSecond: number, work: () => Promise<T>) {
-  const trial = await runTransactions(pool, { seed: 11, transactions: 100 })
-  const rate = (rowsPerSecond * trial.transactions) / trial.changes
-  const stop = new AbortController()
-  const begun = performance.now()
-  const load = runTransactions(pool, { seed: 12, transactions: Number.MAX_SAFE_INTEGER, rate, signal: stop.signal })
-  const value = await work().finally(() => stop.abort())
-  const { changes } = await load
-  return { value, rowsPerSecond: Math.round((changes * 1000) / (performance.now() - begun)) }
+async function whileArriving<T>({ url }: Bench, rowsPerSecond: number, work: () => Promise<T>) {
+  const arriving = await startArriving(url, rowsPerSecond)
+  try {
+    const value = await work()
+    return { value, rowsPerSecond: await arriving.stop() }
+  } catch (error) {
+    await arriving.stop()
+    throw error
+  }
 }
 
 /** Each probe changes one report's title and looks for it, in the store and in the API, from its commit on. */

@@ -10,28 +10,39 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
+import pg from 'pg'
 import { demoIdentity } from '../api/demo-identity.ts'
 import { MAP_INCIDENTS, MIGRATE_REPORTS, VIEW_REPORTS } from '../api/roles.ts'
+import { runtimeBeside } from '../commands/beside.ts'
+import { parseConfig } from '../config.ts'
 import { simulatedIncident } from '../connectors/nomis/simulator/incident.ts'
 import { FIRST_ID, nomisSimulator } from '../connectors/nomis/simulator/server.ts'
 import { initSource } from '../connectors/postgres/source-schema.ts'
+import { parseLsn } from '../core/position.ts'
+import { untilPassed } from '../proof/progress.ts'
 import type { Reconciliation } from '../proof/reconcile.ts'
+import { SINKS } from '../sinks/names.ts'
 import { NOMIS_CODES } from '../transforms/codes.ts'
 import { freePort, startPostgres } from '../workload/postgres.ts'
 import { answerOf, type Usage } from './command.ts'
+import { cpuOf } from './cpu.ts'
 import { asker, type Asker } from './open-loop.ts'
+import { postgresCpu } from './postgres-cpu.ts'
 import { startMeasured } from './process.ts'
 import type { BenchOptions } from './result.ts'
 
 export interface MigrateResult {
   readonly name: 'migrate'
-  /** `migrate`, `NOMIS and the incident database`, `the incident database and every place`, `NOMIS and the API`. */
+  /**
+   * `migrate`; `into every place`, until each reader has passed the last of it, from the first one posted on; `NOMIS and
+   * the incident database`, `the incident database and every place`, `NOMIS and the API`, each compared.
+   */
   readonly what: string
   /** Incidents; of every place, source rows. */
   readonly rows: number
   readonly seconds: number
   readonly rowsPerSecond: number
-  readonly differing: number
+  readonly differing?: number
   /** Of the places: what could not be compared. */
   readonly incomplete?: number
   /** Seconds. */
@@ -67,6 +78,8 @@ export async function migrateBench({ rows }: BenchOptions): Promise<MigrateResul
     METRICS_PORT: '0',
   }
   await initSource(server.url, { publication: 'incidents' })
+  const client = new pg.Client({ connectionString: server.url, application_name: 'the measurement' })
+  await client.connect()
   const jwks = `http://127.0.0.1:${(keys.address() as AddressInfo).port}/jwks`
   const run = startMeasured(['run'], { ...pipeline, PORT: '0', JWKS_URL: jwks })
   const serve = startMeasured(['serve'], { ...pipeline, PORT: port, JWKS_URL: jwks })
@@ -75,9 +88,19 @@ export async function migrateBench({ rows }: BenchOptions): Promise<MigrateResul
     while ((await reader.get('/health/readiness').catch(() => ({ status: 0 }))).status !== 200) await pause(200)
     const token = await identity.token({ clientId: 'migrator', roles: [MIGRATE_REPORTS, MAP_INCIDENTS] })
     const migrator = { ...pipeline, NOMIS_API_URL: simulator.url, API_URL: api, API_TOKEN: token }
-    const before = [run.cpuMicros(), serve.cpuMicros()]
-    const migrated = await answerOf<Migrated>(['migrate', '--concurrency', '16'], migrator)
-    const [ran = 0, served = 0] = [run.cpuMicros(), serve.cpuMicros()].map((now, i) => (now - before[i]!) / 1e6)
+    const cpu = async (): Promise<Record<string, number>> => ({
+      run: run.cpuMicros(),
+      serve: serve.cpuMicros(),
+      'simulated NOMIS': cpuOf(process.pid),
+      ...(await postgresCpu(client)),
+    })
+    const before = await cpu()
+    const began = performance.now()
+    const { cpuSeconds, ...migrated } = await answerOf<Migrated>(['migrate', '--concurrency', '16'], migrator)
+    const cpuByProcess = { migrator: cpuSeconds, ...secondsSince(before, await cpu()) }
+    await untilEverywhere(pipeline, client)
+    const everywhere = (performance.now() - began) / 1000
+    const cpuUntilThen = { migrator: cpuSeconds, ...secondsSince(before, await cpu()) }
     const again = await timed(() => answerOf<Migrated>(['migrate', '--compare'], migrator))
     const places = await answerOf<Reconciliation>(['reconcile', '--timeout', '900'], pipeline)
     const shown = await timed(() => compareApi(reader, rows))
@@ -85,9 +108,10 @@ export async function migrateBench({ rows }: BenchOptions): Promise<MigrateResul
       {
         ...result('migrate', migrated.migrated, migrated.seconds),
         differing: migrated.failed,
-        cpuByProcess: { migrator: migrated.cpuSeconds, serve: served, run: ran },
+        cpuByProcess,
         peakRssMiB: run.peakRssMiB(),
       },
+      { ...result('into every place', migrated.migrated, everywhere), cpuByProcess: cpuUntilThen },
       { ...result('NOMIS and the incident database', again.compared, again.took), ...of(again) },
       {
         ...result('the incident database and every place', places.rows, places.seconds),
@@ -98,12 +122,38 @@ export async function migrateBench({ rows }: BenchOptions): Promise<MigrateResul
     ]
   } finally {
     reader.close()
+    await client.end()
     await Promise.all([run.stop(), serve.stop()])
     await simulator.close()
     keys.close()
     await server.stop()
     await rm(directory, { recursive: true, force: true })
   }
+}
+
+/** Until every reader of the raw topic has passed what the source has committed now. */
+async function untilEverywhere(environment: Readonly<Record<string, string>>, client: pg.Client): Promise<void> {
+  const config = parseConfig(environment)
+  const runtime = await runtimeBeside(config)
+  try {
+    const { rows } = await client.query<{ lsn: string }>('SELECT pg_current_wal_insert_lsn()::text AS lsn')
+    await untilPassed(parseLsn(rows[0]!.lsn), {
+      ...runtime,
+      groups: ['unify', ...SINKS].map((name) => `${config.NAMESPACE}.${name}`),
+      signal: AbortSignal.timeout(1_800_000),
+    })
+  } finally {
+    await runtime.transport.close()
+  }
+}
+
+function secondsSince(
+  before: Readonly<Record<string, number>>,
+  after: Readonly<Record<string, number>>,
+): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(after).map(([name, micros]) => [name, Math.round((micros - (before[name] ?? 0)) / 1e4) / 100]),
+  )
 }
 
 const of = ({ differing, peakRssMiB }: Usage & { readonly differing: number }) => ({ differing, peakRssMiB })
