@@ -57,7 +57,7 @@ export interface PostgresSource {
 }
 
 /** How much of the stream may wait in memory. */
-const AHEAD_BYTES = 16 << 20
+const AHEAD_BYTES = 4 << 20
 
 /** Changes in commit order, from where the raw topic ends. Rejects with the codes of preflight.ts, slot.ts and stream.ts. */
 export function postgresFeed(source: PostgresSource, signal: AbortSignal): Feed<Change<Tuple>> {

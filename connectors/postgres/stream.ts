@@ -56,7 +56,7 @@ export interface StreamOptions {
 }
 
 /** How much of all open transactions may lie in memory. */
-const MEMORY_BYTES = 16 << 20
+const MEMORY_BYTES = 8 << 20
 const BATCH_BYTES = 1 << 20
 /** What a change takes in memory beside its images. */
 const HELD_BYTES = 100

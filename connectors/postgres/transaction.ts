@@ -119,16 +119,30 @@ function openSpool({ txId, form, path, grow, closed }: SpoolOptions): Spool {
 
   function write(): void {
     file ??= openNameless(path)
-    const out = Buffer.allocUnsafe(heldBytes + held.length * HEADER)
+    const out = Buffer.allocUnsafeSlow(PIECE)
     let at = 0
     for (const { frame, relation, subTxId } of held) {
-      out.writeUInt32BE(frame.end - frame.start, at)
+      const length = frame.end - frame.start
+      if (at + HEADER > PIECE) at = flush(out, at)
+      out.writeUInt32BE(length, at)
       out.writeUInt32BE(relations.indexOf(relation), at + 4)
       out.writeUInt32BE(subTxId, at + 8)
-      at += HEADER + frame.bytes.copy(out, at + HEADER, frame.start, frame.end)
+      at += HEADER
+      for (let from = frame.start; from < frame.end;) {
+        if (at === PIECE) at = flush(out, at)
+        const taken = frame.bytes.copy(out, at, from, Math.min(frame.end, from + PIECE - at))
+        at += taken
+        from += taken
+      }
     }
-    for (let done = 0; done < at;) done += writeSync(file, out, done, at - done, fileBytes + done)
-    fileBytes += at
+    flush(out, at)
+  }
+
+  /** Appends the first bytes of `out` to the file; returns where the next begin. */
+  function flush(out: Buffer, bytes: number): number {
+    for (let done = 0; done < bytes;) done += writeSync(file!, out, done, bytes - done, fileBytes + done)
+    fileBytes += bytes
+    return 0
   }
 
   function* spilled(): Generator<TransactionRow> {
