@@ -41,7 +41,8 @@ export const NAMESPACE = 'chaos'
 
 export type Transport = 'embedded' | 'kafka'
 
-const DISK_BYTES = 1 << 30
+/** Room for the topic of some thousand runs; a device takes what lies on it. */
+const DISK_BYTES = 8 * 2 ** 30
 /** Low, so that transactions of some hundred rows are streamed, and that silence is noticed within seconds. */
 const SETTINGS = ['fsync=off', 'logical_decoding_work_mem=64kB', 'wal_sender_timeout=3s', 'max_connections=50']
 

@@ -1,15 +1,15 @@
 /** A device with little room: a tmpfs of its own. It needs root, or sudo without a password. */
 import { execFileSync } from 'node:child_process'
-import { appendFileSync, rmSync, statfsSync } from 'node:fs'
+import { statfsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 export interface SmallDisk {
   readonly path: string
-  /** Fills it but for so many bytes. */
+  /** Leaves so many bytes, whole pages of them: the device shrinks to what it holds. */
   fill(leave: number): void
-  /** Takes back what `fill` took. */
+  /** As large as it was. */
   makeRoom(): void
   remove(): Promise<void>
 }
@@ -17,19 +17,22 @@ export interface SmallDisk {
 export async function smallDisk(bytes: number): Promise<SmallDisk> {
   const path = await mkdtemp(join(tmpdir(), 'incidents-disk-'))
   asRoot('mount', '-t', 'tmpfs', '-o', `size=${bytes},mode=0777`, 'tmpfs', path)
-  const filler = join(path, 'filler')
+  const resize = (to: number): void => asRoot('mount', '-o', `remount,size=${to}`, path)
   return {
     path,
     fill: (leave) => {
-      const room = (): number => statfsSync(path).bavail * statfsSync(path).bsize - leave
-      try {
-        for (let left = room(); left > 0; left = room()) appendFileSync(filler, Buffer.alloc(Math.min(left, 1 << 20)))
-      } catch (error) {
-        // others write here too, and took the last of it
-        if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error
+      for (let tries = 1; ; tries++) {
+        const { blocks, bfree, bsize } = statfsSync(path)
+        try {
+          // one page at least: a size of 0 is no bound
+          return resize(Math.max(1, blocks - bfree + Math.floor(leave / bsize)) * bsize)
+        } catch (error) {
+          // others write here too, and took more than that meanwhile
+          if (tries === 10) throw error
+        }
       }
     },
-    makeRoom: () => rmSync(filler, { force: true }),
+    makeRoom: () => resize(bytes),
     remove: async () => {
       asRoot('umount', '--lazy', path)
       await rm(path, { recursive: true, force: true })
