@@ -8,6 +8,7 @@
  *   serve     operational store → API
  */
 import { unify } from './transforms/unify.ts'
+import { lateUnify } from './transforms/unify-late.ts'
 import { type Config, required } from './config.ts'
 import { postgresFeed } from './connectors/postgres/feed.ts'
 import type { Reached } from './connectors/postgres/steps.ts'
@@ -23,7 +24,7 @@ import { eventCodec } from './schemas/events.ts'
 import { governedCodec } from './schemas/governed.ts'
 import { projections } from './schemas/policy/projection.ts'
 import { unclassifiedWatch } from './schemas/policy/unclassified.ts'
-import { rawDecoder } from './schemas/raw-decoder.ts'
+import { lateRawDecoder, rawDecoder } from './schemas/raw-decoder.ts'
 import { rawEncoder } from './schemas/raw-encoder.ts'
 import { analytics } from './sinks/analytics.ts'
 import { dprRaw, DPR_FLUSH } from './sinks/dpr-raw.ts'
@@ -152,13 +153,31 @@ export async function deliver(runtime: Runtime, name: SinkName, signal: AbortSig
     const places = (partitions: readonly number[]) => sink.places(partitions)
     const changes = changeFeed(
       (assigned) => raw.read({ ...readOptions(runtime, name, signal), places, assigned }),
-      rawDecoder(registry),
+      lateRawDecoder(registry),
     )
-    await drain(unified(runtime, name, changes, name === 'dpr-raw' ? config.DPR_FLUSH_MS : 0), sink)
+    await drain(unified(runtime, name, changes, ageOf(config, name)), sink)
   } finally {
     await sink.close()
   }
 }
+
+/**
+ * How long a change may wait for company. The API's is wanted at once; what becomes a file anyway is written in few
+ * large pieces, since a small one costs these sinks nearly as much.
+ */
+function ageOf({ DPR_FLUSH_MS, ANALYTICS_PUBLISH_MS }: Config, name: SinkName): number {
+  switch (name) {
+    case 'dpr-raw':
+      return DPR_FLUSH_MS
+    case 'operational':
+      return 0
+    case 'analytics':
+      return ANALYTICS_PUBLISH_MS * ANALYTICS_WAIT
+  }
+}
+
+/** Of the time in which a change is to be published, the part in which it waits to be written. */
+const ANALYTICS_WAIT = 0.1
 
 interface SinkListeners {
   readonly warn?: (sentence: string) => void
@@ -186,7 +205,7 @@ export async function openSink(
         directory: analyticsDirectory(config),
         projections: projections('analytics', pseudonymKey),
         rulesVersion: String(RULES_VERSION),
-        publish: { intervalMs: config.ANALYTICS_PUBLISH_MS },
+        publish: { intervalMs: config.ANALYTICS_PUBLISH_MS * (1 - ANALYTICS_WAIT) },
         onPublished: ({ at }) => published(at),
       })
   }
@@ -220,7 +239,7 @@ function readOptions({ config }: Runtime, reader: string, signal: AbortSignal) {
 function unified(runtime: Runtime, hop: string, changes: ChangeFeed, ageMs: number): Feed<IncidentChange> {
   const bytes = hop === 'dpr-raw' ? DPR_FLUSH.bytes : AHEAD_BYTES
   const grouped = batch(changes.feed, { ageMs, bytes, size: (change) => change.bytes, epoch: changes.assignments })
-  return runtime.metrics.observed(hop, map(grouped, unify), (item) => item.change)
+  return runtime.metrics.observed(hop, map(grouped, lateUnify()), (item) => item.change)
 }
 
 /** Encoding and sending one run while the next is decoded. */

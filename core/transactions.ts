@@ -71,7 +71,7 @@ export function wholeTransactions(upstream: Feed<Change>, maxBytes: number): Tra
       return
     }
     if (begun !== undefined && last !== undefined && !sameTransaction(last.change.position, change.position)) {
-      begun[begun.length - 1] = { ...last, change: { ...last.change, lastInTransaction: true } }
+      begun[begun.length - 1] = { ...last, change: ended(last.change) }
       release(change.partition, ready)
     }
     const held = { change, owner }
@@ -118,6 +118,12 @@ function largest(open: ReadonlyMap<number, readonly Held[]>): number {
     if (bytes > found.bytes) found = { partition, bytes }
   }
   return found.partition
+}
+
+/** A copy, with the prototype: a change may read its images when they are asked for. */
+function ended(change: Change): Change {
+  const copy = Object.create(Object.getPrototypeOf(change) as object | null) as Change
+  return Object.assign(copy, change, { lastInTransaction: true })
 }
 
 function ends(change: Change): boolean {

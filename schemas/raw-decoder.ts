@@ -1,9 +1,10 @@
 /** Records of the raw topic back into Changes, by the schema that each names. */
-import type { Change, Column, OmittedValue, Op, Row, Table, Value } from '../core/change.ts'
+import type { Change, Column, OmittedValue, Op, Origin, Table } from '../core/change.ts'
 import type { Received } from '../core/message.ts'
 import type { Position } from '../core/position.ts'
 import { malformed, takeByte, takeInt, takeIsPresent, takeLong, takeRun, takeText, type Cursor } from './avro-bytes.ts'
-import { pgType } from './pg-types.ts'
+import { images } from './raw-decoder-images.ts'
+import { lateImages, type LateImages } from './raw-decoder-late.ts'
 import type { AvroSchema, Registry } from './registry.ts'
 
 export interface RawDecoder {
@@ -14,10 +15,22 @@ export interface RawDecoder {
 type Reader = (cursor: Cursor, record: Received) => Change
 
 export function rawDecoder(registry: Registry): RawDecoder {
+  return decoder(registry, null)
+}
+
+/**
+ * As {@link rawDecoder}, but a change's images are read when they are asked for, and again when they are asked for later:
+ * a change that waits costs its record. So what is made of a row dies young, however many wait.
+ */
+export function lateRawDecoder(registry: Registry): RawDecoder {
+  return decoder(registry, lateImages())
+}
+
+function decoder(registry: Registry, late: LateImages | null): RawDecoder {
   const readers = new Map<number, Reader>()
 
   async function reader(id: number): Promise<Reader> {
-    const made = makeReader(await registry.schema(id))
+    const made = makeReader(await registry.schema(id), late)
     readers.set(id, made)
     return made
   }
@@ -44,12 +57,12 @@ interface RecordSchema {
   readonly fields?: readonly { readonly name: string; readonly type: unknown }[]
 }
 
-function makeReader(schema: AvroSchema): Reader {
+function makeReader(schema: AvroSchema, late: LateImages | null): Reader {
   const { name, fields } = schema as unknown as RecordSchema
   if (name === 'Marker') return markerReader(fields?.some((field) => field.name === 'stopped') === true)
   const branches = fields?.[0]?.type as readonly unknown[]
   if (name !== 'Envelope' || !Array.isArray(branches)) throw malformed(0)
-  return envelopeReader(branches[1] as ValueSchema, { omits: fields?.at(-1)?.name === 'omitted' })
+  return envelopeReader(branches[1] as ValueSchema, { omits: fields?.at(-1)?.name === 'omitted', late })
 }
 
 interface ValueSchema {
@@ -62,59 +75,53 @@ interface ValueSchema {
   }[]
 }
 
-/**
- * Makes a row out of its columns' values, read in order. Generated, because an object that is written down whole is
- * made, and later read, in a fraction of the time of one that grows by names held in variables.
- */
-function rowBuilder(
-  names: readonly string[],
-): (value: (cursor: Cursor, column: number) => Value, cursor: Cursor) => Row {
-  const properties = names.map((name, i) => `${property(name)}: value(cursor, ${i})`)
-  // oxlint-disable-next-line typescript/no-implied-eval -- names are the only text in it, and each is a quoted literal
-  return new Function('value', 'cursor', `return { ${properties.join(', ')} }`) as ReturnType<typeof rowBuilder>
+interface EnvelopeOptions {
+  readonly omits: boolean
+  readonly late: LateImages | null
 }
 
-/** `__proto__` is a property like others only where its name is computed. */
-function property(name: string): string {
-  return name === '__proto__' ? '["__proto__"]' : JSON.stringify(name)
-}
-
-function envelopeReader({ pgKey: key, fields }: ValueSchema, { omits }: { readonly omits: boolean }): Reader {
+function envelopeReader({ pgKey: key, fields }: ValueSchema, { omits, late }: EnvelopeOptions): Reader {
   const columns = fields.map((field): Column => ({ name: field.pgName, oid: field.pgOid, modifier: field.pgModifier }))
-  const reads = columns.map((column) => pgType(column.oid).read)
-  const isWidened = fields.map((field) => field.type.length > 2)
-  const build = rowBuilder(columns.map((column) => column.name))
+  const image = images(columns.map((column, i) => ({ ...column, widened: fields[i]!.type.length > 2 })))
   /** The source's own names are in the records alone: the schema's namespace holds Avro's. */
   let table: Table | null = null
 
-  function readValue(cursor: Cursor, i: number): Value {
-    switch (takeByte(cursor)) {
-      case 0:
-        return null
-      case 2:
-        return reads[i]!(cursor)
-      case 4:
-        if (isWidened[i] === true) return takeText(cursor)
-    }
-    throw malformed(cursor.bytes.length)
-  }
-
-  function readRow(cursor: Cursor): Row | null {
-    return takeIsPresent(cursor) ? build(readValue, cursor) : null
-  }
-
-  return (cursor, record) => {
-    const before = readRow(cursor)
-    const after = readRow(cursor)
+  function readHead(cursor: Cursor) {
     table ??= { ...tableNameAt(cursor), columns, key }
     skipSource(cursor)
     const op = readOp(cursor)
     if (takeIsPresent(cursor)) takeLong(cursor)
+    return { op, table }
+  }
+
+  function readReference(cursor: Cursor): string | null {
+    return takeIsPresent(cursor) ? takeText(cursor) : null
+  }
+
+  if (late !== null) {
+    return (cursor, record) => {
+      const beforeAt = cursor.at
+      const hasBefore = image.skip(cursor)
+      const afterAt = cursor.at
+      if (!image.skip(cursor) && !hasBefore) throw malformed(cursor.bytes.length)
+      const head = readHead(cursor)
+      const common = readCommon(cursor, record)
+      const reference = readReference(cursor)
+      const at = { image, bytes: cursor.bytes, beforeAt, afterAt }
+      return late.change(at, head, common, reference, omits ? takeArray(cursor, takeOmitted) : undefined)
+    }
+  }
+
+  return (cursor, record) => {
+    const before = image.read(cursor)
+    const after = image.read(cursor)
+    const { op } = readHead(cursor)
     const common = readCommon(cursor, record)
-    const reference = takeIsPresent(cursor) ? takeText(cursor) : null
+    const reference = readReference(cursor)
     if (before === null && after === null) throw malformed(cursor.bytes.length)
-    if (omits) return { op, table, reference, before, after, omitted: takeArray(cursor, takeOmitted), ...common }
-    return { op, table, reference, before, after, ...common }
+    if (omits)
+      return { op, table: table!, reference, before, after, omitted: takeArray(cursor, takeOmitted), ...common }
+    return { op, table: table!, reference, before, after, ...common }
   }
 }
 
@@ -191,7 +198,7 @@ function takeOmitted(cursor: Cursor): OmittedValue {
   return { image, column: takeText(cursor), bytes: takeInt(cursor), sha256: takeText(cursor) }
 }
 
-function readCommon(cursor: Cursor, record: Received) {
+function readCommon(cursor: Cursor, record: Received): Origin {
   const positionAt = takeRun(cursor)
   const position = cursor.bytes.toString('latin1', positionAt, cursor.at) as Position
   return {

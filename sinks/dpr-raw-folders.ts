@@ -29,8 +29,10 @@ export interface FoldersOptions {
 }
 
 export interface Folders {
-  /** Opens every folder that the items need, each with a contract that its rows satisfy. CONTRACT as `publishContract`. */
-  open(items: readonly IncidentChange[]): Promise<void>
+  /** Whether every folder that the item needs is open. */
+  isOpen(item: IncidentChange): boolean
+  /** Opens them, each with a contract that its rows satisfy. CONTRACT as `publishContract`. */
+  open(item: IncidentChange): Promise<void>
   /** Null when the table has no folder. */
   ofSource(table: Table): Folder | null
   ofEntity(entity: Entity): Folder
@@ -83,12 +85,11 @@ export function folders(options: FoldersOptions): Folders {
   }
 
   return {
-    open: async (items) => {
-      for (const { change, rows } of items) {
-        if (change.op !== 'm' && !bySource.has(change.table))
-          bySource.set(change.table, await sourceFolder(change.table))
-        for (const { entity } of rows) if (!byEntity.has(entity)) byEntity.set(entity, await entityFolder(entity))
-      }
+    isOpen: ({ change, rows }) =>
+      (change.op === 'm' || bySource.has(change.table)) && rows.every(({ entity }) => byEntity.has(entity)),
+    open: async ({ change, rows }) => {
+      if (change.op !== 'm' && !bySource.has(change.table)) bySource.set(change.table, await sourceFolder(change.table))
+      for (const { entity } of rows) if (!byEntity.has(entity)) byEntity.set(entity, await entityFolder(entity))
     },
     ofSource: (table) => bySource.get(table) ?? null,
     ofEntity: (entity) => byEntity.get(entity)!,

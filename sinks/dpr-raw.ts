@@ -138,6 +138,7 @@ export async function dprRaw(options: DprRawOptions): Promise<DprRawSink> {
     for (const [n, item] of inCommitOrder(items).entries()) {
       if (n % STAGED_AT_ONCE === STAGED_AT_ONCE - 1) await setImmediate()
       if (!progress.take(item.change) || !isStreamed(item)) continue
+      if (!open.isOpen(item)) await open.open(item)
       if (gone !== null && isMove(gone.change, item.change)) {
         stageMove(gone, item)
         gone = null
@@ -157,7 +158,6 @@ export async function dprRaw(options: DprRawOptions): Promise<DprRawSink> {
 
   async function writeNow(items: readonly IncidentChange[]): Promise<void> {
     const fresh = items.filter((item) => progress.isNew(item.change))
-    await open.open(fresh)
     await stage(fresh)
     if (progress.midway() || !progress.moved()) return
     const { maxFileBytes = MAX_FILE_BYTES, now = Date.now } = options

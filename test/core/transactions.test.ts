@@ -101,6 +101,20 @@ describe('transactions are handed on whole', () => {
     expect(source.acked).toEqual(['one'])
   })
 
+  test('a change that reads its row when it is asked for still does when its transaction is ended for it', async () => {
+    const { after, ...rest } = row(10, 1)
+    const late = Object.create({
+      get after() {
+        return after
+      },
+    }) as RowChange
+    const source = handFed<Change>()
+    source.give('one', Object.assign(late, rest), marker(20))
+    source.end()
+    const [change] = (await all(wholeTransactions(source.feed, LARGE).feed)).flat()
+    expect(change).toMatchObject({ after, lastInTransaction: true })
+  })
+
   test('partitions end their transactions each for itself, and one that is open holds back every acknowledgement', async () => {
     const source = handFed<Change>()
     const feed = wholeTransactions(source.feed, LARGE).feed[Symbol.asyncIterator]()

@@ -9,7 +9,7 @@ import type { Message } from '../../core/message.ts'
 import { position } from '../../core/position.ts'
 import { checkCompatibility, checkSchema } from '../../schemas/compatibility.ts'
 import { dateText, timestampText } from '../../schemas/pg-time.ts'
-import { rawDecoder } from '../../schemas/raw-decoder.ts'
+import { lateRawDecoder, rawDecoder } from '../../schemas/raw-decoder.ts'
 import { rawEncoder, type RawEncoder } from '../../schemas/raw-encoder.ts'
 import { envelopeSchema, keySchema, markerSchema } from '../../schemas/raw-schema.ts'
 import type { AvroSchema, Registry } from '../../schemas/registry.ts'
@@ -82,6 +82,11 @@ async function decoded(messages: readonly Message[]): Promise<Change[]> {
   return rawDecoder(registry).decode(messages.map((message, offset) => ({ ...message, offset })))
 }
 
+/** By the decoder that reads images when they are asked for. */
+async function decodedLate(messages: readonly Message[]): Promise<Change[]> {
+  return lateRawDecoder(registry).decode(messages.map((message, offset) => ({ ...message, offset })))
+}
+
 async function roundTrip(...changes: readonly Change<Tuple>[]): Promise<Change[]> {
   return decoded(await encoder.encode(changes))
 }
@@ -142,6 +147,15 @@ const image = fc
   .map((cells) => tupleOf(...cells))
 const EVERY = table({ id: 'int4', ...Object.fromEntries(Object.keys(CELLS).map((name) => [name, name as TypeName])) })
 
+/** Asks for both. */
+function imagesOf(change: RowChange): string {
+  try {
+    return change.before !== null || change.after !== null ? 'a change' : 'nothing'
+  } catch (error) {
+    return (error as PipelineError).code
+  }
+}
+
 /** A row as avsc gives it, in our values. */
 function ourRow(columns: Table['columns'], record: Record<string, unknown> | null): Row | null {
   if (record === null) return null
@@ -157,15 +171,16 @@ function ourValue(oid: number, union: object | null): Value {
   return value
 }
 
+const ANY_IMAGES = fc.oneof(
+  fc.record({ after: image }),
+  fc.record({ before: image }),
+  fc.record({ before: image, after: image }),
+)
+
 describe('a record', () => {
   test('is read by avsc as by our decoder, whatever its row holds', async () => {
-    const images = fc.oneof(
-      fc.record({ after: image }),
-      fc.record({ before: image }),
-      fc.record({ before: image, after: image }),
-    )
     await fc.assert(
-      fc.asyncProperty(images, fc.option(text), async (its, reference) => {
+      fc.asyncProperty(ANY_IMAGES, fc.option(text), async (its, reference) => {
         const change = changeOf(EVERY, its, { reference })
         const [message] = await encoder.encode([change])
         const [ours] = (await decoded([message!])) as RowChange[]
@@ -190,6 +205,26 @@ describe('a record', () => {
         expect(ours!.after).toEqual(change.after === null ? null : rowOf(EVERY, change.after))
       }),
       { numRuns: 300 },
+    )
+  })
+
+  test('whose images are read late is the same change, in whatever order they are asked for', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(ANY_IMAGES, { minLength: 2, maxLength: 4 }),
+        fc.infiniteStream(fc.nat()),
+        async (all, at) => {
+          const messages = await encoder.encode(all.map((its) => changeOf(EVERY, its)))
+          const now = (await decoded(messages)) as RowChange[]
+          const late = (await decodedLate(messages)) as RowChange[]
+          for (let asked = 0; asked < 12; asked++) {
+            const i = at.next().value! % all.length
+            const which = asked % 3 === 0 ? 'before' : 'after'
+            expect(late[i]![which]).toEqual(now[i]![which])
+          }
+          for (const [i, change] of now.entries()) expect(late[i]).toMatchObject(change)
+        },
+      ),
     )
   })
 
@@ -451,6 +486,11 @@ describe('what cannot be is refused with a code', () => {
             (error: PipelineError) => error.code,
           )
           expect(end < bytes.length ? ['MALFORMED_RECORD'] : ['MALFORMED_RECORD', 'a change']).toContain(outcome)
+          const late = await decodedLate([{ ...message!, value }]).then(
+            ([change]) => imagesOf(change as RowChange),
+            (error: PipelineError) => error.code,
+          )
+          expect(late).toBe(outcome)
         },
       ),
       { numRuns: 1000 },
