@@ -98,7 +98,7 @@ export function auditRoutes(server: FastifyInstance, database: pg.Pool, audit: A
       const values = conditions.map(([, value]) => value)
       const where = ['true', ...conditions.map(([condition], i) => condition(`$${i + 1}`))].join(' AND ')
       const from = `FROM prisons.incidents_audit WHERE ${where}`
-      return onSnapshot(database, 'SELECT 1', async (_, query) => {
+      const { result } = await onSnapshot(database, 'SELECT 1', async (query) => {
         const [counted] = await query<{ total: number }>(`SELECT count(*) AS total ${from}`, values)
         const total = counted?.total ?? 0
         const content = await query<z.infer<typeof AuditEntry>>(
@@ -107,6 +107,7 @@ export function auditRoutes(server: FastifyInstance, database: pg.Pool, audit: A
         )
         return page(content, { number, size, total, sort: ['when,DESC'] })
       })
+      return result
     },
   )
 }

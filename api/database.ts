@@ -7,6 +7,7 @@ export function openDatabase(url: string): pg.Pool {
   return openPool(url, {
     name: 'incidents api',
     connections: 10,
+    pipeline: true,
     settings: '-c default_transaction_read_only=on -c timezone=UTC',
   })
 }
@@ -20,27 +21,27 @@ export type Query = <R extends pg.QueryResultRow>(
 
 /**
  * Runs `first`, then `work`, on one snapshot of the store, so that an answer never shows part of a transaction and
- * is as new as `first` says.
+ * is as new as `first` says. What `work` asks at once is sent with `first`, without waiting for its rows.
  */
 export async function onSnapshot<R extends pg.QueryResultRow, T>(
   pool: pg.Pool,
   first: string,
-  work: (rows: R[], query: Query) => Promise<T>,
-): Promise<T> {
+  work: (query: Query) => Promise<T>,
+): Promise<{ rows: R[]; result: T }> {
   const client = await pool.connect()
+  const query: Query = async (text, values, name) =>
+    (await client.query({ text, values: [...(values ?? [])], ...(name === undefined ? {} : { name }) })).rows
   try {
-    const begun = (await client.query(
-      `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; ${first}`,
-    )) as unknown as pg.QueryResult<R>[]
-    const query: Query = async (text, values, name) =>
-      (await client.query({ text, values: [...(values ?? [])], ...(name === undefined ? {} : { name }) })).rows
-    const result = await work(begun[1]!.rows, query)
+    const begun = client.query(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; ${first}`) as unknown as Promise<
+      pg.QueryResult<R>[]
+    >
+    const [results, result] = await Promise.all([begun, work(query)])
     // what was read stands, however the transaction ends: no answer waits for that
     void client.query('COMMIT').then(
       () => client.release(),
       (error: Error) => client.release(error),
     )
-    return result
+    return { rows: results[1]!.rows, result }
   } catch (error) {
     client.release(error as Error)
     throw error

@@ -44,10 +44,9 @@ export async function answerFresh<T>(
       throw new NotYet(asked, upTo === null ? 'nothing' : lsnText(lsnOf(upTo.position)))
     }
   }
-  return onSnapshot<FreshnessRow, T>(database, FRESHNESS, (rows, query) => {
-    tellFreshness(reply, freshness(rows).upTo)
-    return work(query)
-  })
+  const { rows, result } = await onSnapshot<FreshnessRow, T>(database, FRESHNESS, work)
+  tellFreshness(reply, freshness(rows).upTo)
+  return result
 }
 
 function tellFreshness(reply: FastifyReply, upTo: Freshness['upTo']): void {

@@ -14,13 +14,16 @@ const TYPES: pg.CustomTypesConfig = {
 interface PoolOptions {
   readonly name: string
   readonly connections: number
+  /** Queries of a connection are sent without waiting for the answers of those before. */
+  readonly pipeline?: boolean
   /** As PostgreSQL's command line takes them, beside those of every connection. */
   readonly settings: string
 }
 
 /** A query that takes longer than 20 s is cancelled, and a transaction that is left open for 30 s ended. */
-export function openPool(url: string, { name, connections, settings }: PoolOptions): pg.Pool {
+export function openPool(url: string, { name, connections, settings, pipeline = false }: PoolOptions): pg.Pool {
   const pool = new pg.Pool({
+    pipeline,
     connectionString: url,
     max: connections,
     connectionTimeoutMillis: 5_000,

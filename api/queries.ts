@@ -180,14 +180,16 @@ export async function readPage<R extends object>(
   which: ReportFilters,
   page: { offset: number; size: number; sort: ReportQuery['sort'] },
 ) {
-  const total = await countReports(query, which)
-  if (page.offset >= total) return { total, content: [] as R[] }
+  const counted = countReports(query, which)
+  // the first page is wanted whatever their number; one behind the last is not looked for
+  if (page.offset > 0 && page.offset >= (await counted)) return { total: await counted, content: [] as R[] }
   const { where, values } = filters(which)
-  const content = await query<R>(
+  const found = query<R>(
     `SELECT ${BASIC} FROM ${REPORTS} ${where} ORDER BY ${orderBy(sortsBy(page.sort))}
      LIMIT $${values.length + 1} OFFSET $${values.length + 2}`,
     [...values, page.size, page.offset],
   )
+  const [total, content] = await Promise.all([counted, found])
   return { total, content }
 }
 
