@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { PipelineError } from '../../core/error.ts'
 import { NomisReport } from '../../schemas/nomis-payload.ts'
+import { httpRequest } from './http.ts'
 import { payloadOf } from './payload.ts'
 
 export interface NomisClientOptions {
@@ -109,16 +110,14 @@ async function patiently<T>(
       await new Promise((resolve) => setTimeout(resolve, pause / 2 + (Math.random() * pause) / 2))
     }
     try {
-      const response = await fetch(new URL(path, url), {
+      const { status, text } = await httpRequest(new URL(path, url), {
         headers: { accept: 'application/json', ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) },
-        redirect: 'manual',
-        signal: AbortSignal.timeout(timeoutMs),
+        timeoutMs,
       })
-      if (response.ok) return understand(await response.json())
-      await response.body?.cancel()
-      said = `answers ${response.status}`
-      if (response.status === 404) return null
-      if (response.status < 500 && response.status !== 429) break
+      if (status === 200) return understand(JSON.parse(text))
+      said = `answers ${status}`
+      if (status === 404) return null
+      if (status < 500 && status !== 429) break
     } catch (error) {
       said =
         error instanceof Error && error.name === 'TimeoutError' ? 'does not answer in time' : 'gives no whole answer'

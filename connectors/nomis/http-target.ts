@@ -1,6 +1,7 @@
 /** The incident service over HTTP. Who it refuses is told at once; what only waiting can mend is tried again. */
 import { z } from 'zod'
 import { PipelineError } from '../../core/error.ts'
+import { httpRequest } from './http.ts'
 import type { IncidentTarget, Outcome, Run } from './target.ts'
 
 export interface HttpTargetOptions {
@@ -79,18 +80,15 @@ async function patiently(
   for (let attempt = 0; attempt < tries; attempt++) {
     if (attempt > 0) await new Promise((resolve) => setTimeout(resolve, backOffMs * 2 ** (attempt - 1)))
     try {
-      const response = await fetch(new URL(path, url), {
+      const { status, text } = await httpRequest(new URL(path, url), {
         method,
         headers: {
           authorization: `Bearer ${token}`,
           ...(body === undefined ? {} : { 'content-type': 'application/json' }),
         },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-        redirect: 'manual',
-        signal: AbortSignal.timeout(30_000),
+        timeoutMs: 30_000,
       })
-      const text = await response.text()
-      const { status } = response
       said = `answers ${status}`
       if (status === 401 || status === 403) break
       // 307: somebody else was changing the incident
