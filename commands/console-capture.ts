@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import type { StoppedTable, TableReading } from '../console/operations.ts'
+import type { StoppedTable, TableReading } from '../console/table-state.ts'
 
 export interface CaptureState {
   /** Of the newest request that reads a table, by table. */

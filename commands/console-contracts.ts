@@ -1,6 +1,6 @@
 /** Every contract with its versions, what the policy makes of its fields, and who reads them. */
 import type { Config } from '../config.ts'
-import type { SubjectState } from '../console/operations.ts'
+import type { SubjectState } from '../console/contract-state.ts'
 import { openRegistry, topicsOf } from '../runtime.ts'
 import { CONSUMERS } from '../schemas/consumers.ts'
 import { contractDigest, contracts, subjectOf } from '../schemas/contracts.ts'

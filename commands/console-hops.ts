@@ -1,5 +1,5 @@
 /** What the answers of source, topics and API say of each hop. */
-import type { Hop, HopSample } from '../console/operations.ts'
+import type { Hop, HopSample } from '../console/hops.ts'
 import { lsnText } from '../core/position.ts'
 import type { SourceNow } from './console-source.ts'
 import type { ApiNow } from './console-store.ts'

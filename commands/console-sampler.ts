@@ -1,5 +1,6 @@
 /** How every hop stands, taken again and again by a process that keeps its connections. */
-import type { Hop, Sample, TableReading } from '../console/operations.ts'
+import type { Hop, Sample } from '../console/hops.ts'
+import type { TableReading } from '../console/table-state.ts'
 import { operationalUrl, type Runtime } from '../runtime.ts'
 import { askingPool, inTime } from './console-answers.ts'
 import { readCaptureState } from './console-capture.ts'

@@ -1,6 +1,6 @@
 /** How the source stands: its WAL, the slot, and what its tables were written. */
 import type pg from 'pg'
-import type { SlotSample } from '../console/operations.ts'
+import type { SlotSample } from '../console/hops.ts'
 
 export interface SourceNow {
   readonly slot: (Omit<SlotSample, 'secondsToLoss'> & { readonly confirmedLsn: string }) | null

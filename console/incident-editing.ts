@@ -38,8 +38,11 @@ export function after(modifiedAt: string): string {
   return `${modifiedAt}!`
 }
 
+/** As a person reads it: the codes of a list stand in the form already. */
 export function problemOf(message: string | null): string {
-  return (message ?? 'It could not be saved.').replace('Validation failure: ', '')
+  return (message ?? 'It could not be saved.')
+    .replace('Validation failure: ', '')
+    .replaceAll(/must be one of [A-Z\d_]+(, [A-Z\d_]+)+/g, 'must be one of the list')
 }
 
 /** What a form was opened on: hidden in it, and sent back. */

@@ -1,6 +1,6 @@
 /** The drawn map: where each hop stands, and the lines between them. Units are CSS pixels at the map's own width. */
 import { curve } from './ring.ts'
-import { HOPS, type Hop, type HopSample, type PipelineNow } from './operations.ts'
+import { HOPS, type Hop, type HopSample, type PipelineNow } from './hops.ts'
 
 export interface MapNode {
   readonly hop: Hop

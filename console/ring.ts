@@ -1,5 +1,5 @@
 /** The last quarter of an hour, a sample every two seconds, in memory. */
-import { HOPS, type Hop, type PipelineNow, type Sample } from './operations.ts'
+import { HOPS, type Hop, type PipelineNow, type Sample } from './hops.ts'
 
 export const SAMPLE_MS = 2_000
 const KEPT = (15 * 60 * 1_000) / SAMPLE_MS

@@ -2,18 +2,39 @@ import { initAll } from '/design/govuk-frontend.min.js'
 
 initAll()
 
-// The first page keeps itself up to date; a page whose work is running looks again until it is done.
+/** Shows what is new; an element that is the same but for what is in it stays, with its focus and how far it is scrolled. */
+const renew = (place, news) => {
+  const pairs = [...place.children].map((one, i) => [one, news.children[i]])
+  const alike = ([one, other]) => other?.cloneNode(false).isEqualNode(one.cloneNode(false))
+  if (pairs.length !== news.children.length || !pairs.every(alike)) return place.replaceChildren(...news.childNodes)
+  for (const [one, other] of pairs) one.replaceChildren(...other.childNodes)
+}
+
+const asked = async (url) => {
+  const answer = document.hidden ? null : await fetch(url).catch(() => null)
+  if (answer?.status === 401 || answer?.redirected) return location.reload()
+  return answer?.ok ? new DOMParser().parseFromString(await answer.text(), 'text/html') : null
+}
+
+/** Every two seconds, as long as `look` says so. */
+const again = (look) => setTimeout(async () => (await look()) && again(look), 2000)
+
+// the first page keeps itself up to date
 const now = document.querySelector('[data-refresh]')
 if (now !== null) {
-  const look = async () => {
-    const answer = document.hidden ? null : await fetch(now.dataset.refresh).catch(() => null)
-    if (answer?.status === 401) return location.reload()
-    if (answer?.ok) {
-      const page = new DOMParser().parseFromString(await answer.text(), 'text/html')
-      now.replaceChildren(...page.body.childNodes)
-    }
-    setTimeout(look, 2000)
-  }
-  setTimeout(look, 2000)
+  again(async () => {
+    const page = await asked(now.dataset.refresh)
+    if (page) renew(now, page.body)
+    return true
+  })
 }
-if (document.querySelector('[data-reload]') !== null) setTimeout(() => location.reload(), 2000)
+
+// a page whose work is running looks until it is done
+const running = () => document.querySelector('[data-reload]') !== null
+if (running()) {
+  again(async () => {
+    const page = await asked(location.href)
+    if (page) renew(document.querySelector('main'), page.querySelector('main'))
+    return running()
+  })
+}

@@ -1,13 +1,19 @@
 /** What others may rely on: every subject with its versions, fields, clearances and readers. */
 import type { FastifyInstance } from 'fastify'
 import { mayOpen } from '../navigation.ts'
-import { HOPS, type ContractVersion, type Hop, type Operations, type Sample } from '../operations.ts'
+import type { ContractVersion } from '../contract-state.ts'
+import { HOPS, type Hop, type Sample } from '../hops.ts'
+import type { Operations } from '../operations.ts'
 
 export function contractsPages(operations: Operations) {
   return (app: FastifyInstance): void => {
     app.get('/contracts', async (request, reply) => {
       if (!(await mayOpen(request, reply, []))) return reply
-      return reply.view('contracts.njk', { subjects: await operations.contracts().catch(() => null) })
+      const subjects = await operations.contracts().catch(() => null)
+      const topics = subjects === null ? null : [...Map.groupBy(subjects, ({ topic }) => topic)]
+      return reply.view('contracts.njk', {
+        topics: topics?.map(([name, its]) => ({ name, subjects: its })) ?? null,
+      })
     })
     app.get('/contracts/:subject', async (request, reply) => {
       if (!(await mayOpen(request, reply, []))) return reply

@@ -3,7 +3,8 @@ import type { FastifyInstance } from 'fastify'
 import { OPERATE_READ } from '../../api/roles.ts'
 import { actor, field, fieldsOf, mayAct } from '../acts.ts'
 import { mayOpen } from '../navigation.ts'
-import type { Letter, LetterOutcome, Operations } from '../operations.ts'
+import type { Letter, LetterOutcome } from '../dead-letter.ts'
+import type { Operations } from '../operations.ts'
 
 /** How many letters of a group are listed. */
 const SHOWN = 100

@@ -2,7 +2,8 @@
 import type { FastifyInstance } from 'fastify'
 import { pipelineMap, TITLES } from '../map.ts'
 import { mayOpen } from '../navigation.ts'
-import { HOPS, type Hop, type Operations, type OperatorEvent } from '../operations.ts'
+import { HOPS, type Hop } from '../hops.ts'
+import type { Operations, OperatorEvent } from '../operations.ts'
 
 /** What still holds while a hop does not run. */
 const STILL: Readonly<Record<Hop, string>> = {

@@ -3,7 +3,8 @@ import type { FastifyInstance } from 'fastify'
 import { OPERATE_READ } from '../../api/roles.ts'
 import { actor, field, mayAct } from '../acts.ts'
 import { mayOpen } from '../navigation.ts'
-import type { Operations, ReconciliationResult } from '../operations.ts'
+import type { Operations } from '../operations.ts'
+import type { ReconciliationResult } from '../reconciliation.ts'
 
 export function reconciliationPages(operations: Operations) {
   return (app: FastifyInstance): void => {
@@ -15,7 +16,7 @@ export function reconciliationPages(operations: Operations) {
         running,
         failed,
         newest: newest ?? null,
-        matrix: newest === undefined ? null : matrix(newest.result),
+        matrices: newest === undefined ? [] : matrices(newest.result),
         earlier: results.slice(1),
         mayAct: mayAct(request),
       })
@@ -56,15 +57,12 @@ export function reconciliationPages(operations: Operations) {
   }
 }
 
-/** Places across, entities down. */
-function matrix({ places }: ReconciliationResult) {
-  const names = [...new Set(places.map(({ place }) => place))]
-  const entities = [...new Set(places.map(({ entity }) => entity))]
-  return {
-    names,
-    rows: entities.map((entity) => ({
-      entity,
-      cells: names.map((name) => places.find((each) => each.place === name && each.entity === entity) ?? null),
-    })),
-  }
+/** Places across, entities down; those that lie in the same places together, so that no cell is empty. */
+function matrices({ places }: ReconciliationResult) {
+  const entities = [...Map.groupBy(places, ({ entity }) => entity)]
+  const groups = Map.groupBy(entities, ([, cells]) => cells.map(({ place }) => place).join('\n'))
+  return [...groups.values()].map((rows) => ({
+    names: rows[0]![1].map(({ place }) => place),
+    rows: rows.map(([entity, cells]) => ({ entity, cells })),
+  }))
 }

@@ -108,7 +108,7 @@ test('each change of an incident names its record in the topic, and its file and
 test('a row that differs in the store is found with its columns, and repaired', { timeout: 180_000 }, async () => {
   await tamperWithStore(demo.database)
   await act('/reconciliation', { act: 'reconcile', reason: 'a test' })
-  await until(async () => (await words('/reconciliation')).includes('1 rows differ'))
+  await until(async () => (await words('/reconciliation')).includes('1 row differs'))
   const path = '/reconciliation/rows?place=operational&entity=Report'
   const rows = await operator.get(path)
   expect(rows.text).toContain('title')

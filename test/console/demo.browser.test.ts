@@ -5,15 +5,17 @@ import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
 import {
   describeInBrowser,
   expectInert,
+  expectPagesByKeyboard,
   expectPagesWell,
   expectPagesWithoutScript,
   MARKUP,
   openBrowser,
   type Opened,
-  tabTo,
   visiting,
   WIDTHS,
 } from '../support/browser.ts'
+import { ask, report, switchOver } from '../support/console-acts.ts'
+import { enter, follow, tick, write } from '../support/keyboard.ts'
 import {
   breakOneRow,
   forgetUnknownRole,
@@ -38,18 +40,6 @@ async function comes(page: Page, path: string, text: string | RegExp): Promise<v
     },
     { timeout: 60_000, interval: 500 },
   )
-}
-
-async function report(page: Page, title: string): Promise<string> {
-  await page.goto('/incidents/new')
-  await page.getByLabel('Type').selectOption('FIRE_1')
-  await page.getByRole('textbox', { name: 'Prison' }).fill('MDI')
-  await page.getByLabel('When did it happen?').fill('2026-01-15T09:30')
-  await page.getByRole('textbox', { name: 'Title' }).fill(title)
-  await page.getByLabel('What happened?').fill(MARKUP)
-  await page.getByRole('button', { name: 'Save as a draft' }).click()
-  const heading = await page.getByRole('heading', { level: 1, name: /^Incident \d+/ }).textContent()
-  return heading!.replace('Incident ', '').trim()
 }
 
 async function analysed(sql: string): Promise<unknown[][]> {
@@ -92,24 +82,13 @@ describeInBrowser('the demo’s console', { timeout: 240_000 }, () => {
   })
 
   test('a prison is switched over, and a new incident goes all the way into DuckDB and onto its page', async () => {
-    await visit({ as: 'ADMINISTRATOR', javaScript: false }, async (page) => {
-      await page.goto('/rollout')
-      await page.getByRole('textbox', { name: 'Prison' }).fill('MDI')
-      await page.getByLabel('Reported in DPS from').fill('2025-01-01')
-      await page.getByLabel('Why?').fill('Moorland begins')
-      await page.getByRole('button', { name: 'Save' }).click()
-      await page.getByText('It is saved').waitFor()
-    })
+    await visit({ as: 'ADMINISTRATOR', javaScript: false }, (page) => switchOver(page, 'MDI', 'Moorland begins'))
     const reference = await visit({ as: 'REPORTER' }, (page) => report(page, MARKUP))
     await until(
       async () => (await analysed(`SELECT 1 FROM current_report WHERE reference = '${reference}'`)).length === 1,
     )
     await visit({ as: 'OPERATOR' }, async (page) => {
-      await page.goto('/analyse')
-      await page
-        .getByRole('textbox', { name: 'SQL' })
-        .fill(`SELECT reference, status FROM current_report WHERE reference = '${reference}'`)
-      await page.getByRole('button', { name: 'Run' }).click()
+      await ask(page, `SELECT reference, status FROM current_report WHERE reference = '${reference}'`)
       await page.getByRole('cell', { name: reference }).waitFor()
     })
     await visit({ as: 'REPORTER' }, async (page) => {
@@ -125,14 +104,13 @@ describeInBrowser('the demo’s console', { timeout: 240_000 }, () => {
     const mend = await breakOneRow(demo.database)
     await visit({ as: 'OPERATOR' }, async (page) => {
       await comes(page, '/failures', 'Unknown code')
-      await page.getByRole('button', { name: /See what today/ }).click()
+      await follow(page, /^See what today/)
       await page.getByText('Still refused: UNKNOWN_CODE').waitFor()
       knowUnknownRole()
       await page.goto('/failures')
-      await tabTo(page, /^\d+\/\d+$/)
-      await page.keyboard.press('Space')
-      await page.getByLabel('Why').fill('the role is in the tables now')
-      await page.getByRole('button', { name: 'Replay', exact: true }).click()
+      await tick(page, /^\d+\/\d+$/)
+      await write(page, 'Why', 'the role is in the tables now')
+      await follow(page, 'Replay')
       await page.getByText('Asked for: their rows are read again').waitFor()
       await until(async () => {
         const rows = await demo.database.query(
@@ -154,14 +132,16 @@ describeInBrowser('the demo’s console', { timeout: 240_000 }, () => {
     await tamperWithStore(demo.database)
     await visit({ as: 'OPERATOR', javaScript: false }, async (page) => {
       await page.goto('/reconciliation')
-      await page.getByLabel('Why').fill('every week')
-      await page.getByRole('button', { name: 'Compare now' }).click()
-      await comes(page, '/reconciliation', '1 rows differ')
-      await page.getByRole('link', { name: '1 differ' }).click()
+      await write(page, 'Why', 'every week')
+      await follow(page, 'Compare now')
+      await comes(page, '/reconciliation', '1 row differs')
+      const [file] = await Promise.all([page.waitForEvent('download'), enter(page, 'Report (JSON)')])
+      expect(file.suggestedFilename()).toMatch(/^reconcile-.*\.json$/)
+      await follow(page, '1 differs')
       await page.getByRole('cell', { name: 'title', exact: true }).waitFor()
       expect(await page.content()).not.toContain('tampered')
-      await page.getByLabel('Why').fill('somebody changed it')
-      await page.getByRole('button', { name: 'Repair these rows' }).click()
+      await write(page, 'Why', 'somebody changed it')
+      await follow(page, 'Repair these rows')
       await comes(page, '/reconciliation', 'No row differs')
     })
   })
@@ -170,42 +150,46 @@ describeInBrowser('the demo’s console', { timeout: 240_000 }, () => {
     await visit({ as: 'OPERATOR', javaScript: false }, async (page) => {
       const act = async (button: string, why: string): Promise<void> => {
         await page.goto('/tables')
-        await page.getByRole('checkbox', { name: 'public.status_history' }).check()
-        await page.getByLabel('Why').fill(why)
-        await page.getByRole('button', { name: button }).click()
+        await tick(page, 'public.status_history')
+        await write(page, 'Why', why)
+        await follow(page, button)
         await page.getByRole('status').waitFor()
       }
       await act('Pause reading', 'the source is busy')
       await comes(page, '/tables', /public\.status_history\s+[^\n]*paused/)
       await act('Read them again', 'after a fix')
       await act('Resume reading', 'it is quiet again')
-      await comes(page, '/tables', /public\.status_history\s+[^\n]*full\s+done, \d+ rows/)
+      await comes(page, '/tables', /public\.status_history\s+[^\n]*done, \d+ rows/)
       await page.goto('/')
       for (const what of ['Pause tables', 'Snapshot tables', 'Resume tables'])
         expect(await page.getByRole('cell', { name: what }).count()).toBe(1)
     })
   })
 
-  test.for(WIDTHS)('every page on real data is well at %i px, and says the same without script', async (width) => {
-    const [row] = await demo.database.query<{ reference: string }>(
-      `SELECT report_reference AS reference FROM public.report WHERE source = 'DPS' ORDER BY id LIMIT 1`,
-    )
-    const listed = await (await demo.visit('OPERATOR')).get('/contracts')
-    const [, contract] = /href="(\/contracts\/[^"]*Report)"/.exec(listed.text)!
-    const pages: readonly Opened[] = [
-      ['OPERATOR', '/', /behind the prison system/],
-      ['OPERATOR', '/tables', /Tables/],
-      ['OPERATOR', '/incidents', /Incidents/],
-      ['REPORTER', `/incidents/${row!.reference}`, /Incident \d+/],
-      ['OPERATOR', '/rollout', /Rollout/],
-      ['OPERATOR', '/failures', /Failures/],
-      ['OPERATOR', '/reconciliation', /No row differs|rows differ|Nothing has been compared/],
-      ['OPERATOR', '/contracts', /Contracts/],
-      ['OPERATOR', contract!, /Report/],
-      ['OPERATOR', '/analyse', /Analyse/],
-      ['AUDITOR', '/access', /Access/],
-    ]
-    await expectPagesWell(visit, width, pages)
-    await expectPagesWithoutScript(visit, width, pages)
-  })
+  test.for(WIDTHS)(
+    'every page on real data is well at %i px, says the same without script, and is gone through by keyboard alone',
+    async (width) => {
+      const [row] = await demo.database.query<{ reference: string }>(
+        `SELECT report_reference AS reference FROM public.report WHERE source = 'DPS' ORDER BY id LIMIT 1`,
+      )
+      const listed = await (await demo.visit('OPERATOR')).get('/contracts')
+      const [, contract] = /href="(\/contracts\/[^"]*Report)"/.exec(listed.text)!
+      const pages: readonly Opened[] = [
+        ['OPERATOR', '/', /behind the prison system/],
+        ['OPERATOR', '/tables', /Tables/],
+        ['OPERATOR', '/incidents', /Incidents/],
+        ['REPORTER', `/incidents/${row!.reference}`, /Incident \d+/],
+        ['OPERATOR', '/rollout', /Rollout/],
+        ['OPERATOR', '/failures', /Failures/],
+        ['OPERATOR', '/reconciliation', /No row differs|rows? differs?|Nothing has been compared/],
+        ['OPERATOR', '/contracts', /Contracts/],
+        ['OPERATOR', contract!, /Report/],
+        ['OPERATOR', '/analyse', /Analyse/],
+        ['AUDITOR', '/access', /Access/],
+      ]
+      await expectPagesWell(visit, width, pages)
+      await expectPagesWithoutScript(visit, width, pages)
+      await expectPagesByKeyboard(visit, { width, javaScript: width > 600 }, pages)
+    },
+  )
 })

@@ -158,8 +158,8 @@ test('with another type the answers go to the history and the prisoners go, as t
   })
   const path = `/incidents/${reference}/type`
   const before = await editor.get(path)
-  expect(before.words).toContain('its 1 questions and their answers go to its history')
-  expect(before.words).toContain('its 1 prisoners involved are removed')
+  expect(before.words).toContain('1 question and what was answered go to its history')
+  expect(before.words).toContain('1 prisoner involved will be removed')
   const after = await editor.send(path, { newType: 'MISCELLANEOUS_1' }, before)
   expect(after.words).toMatch(/the type was Fire 1.*In a bin/)
   expect(after.words).toMatch(/Prisoners involved None are recorded/)

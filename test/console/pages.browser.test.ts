@@ -3,17 +3,21 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { ring } from '../../console/ring.ts'
 import {
   describeInBrowser,
+  expectPagesByKeyboard,
   expectPagesWell,
   expectPagesWithoutScript,
   expectWell,
+  MARKUP,
   openBrowser,
   type Opened,
-  tabTo,
+  SCREENS,
   visiting,
   WIDTHS,
 } from '../support/browser.ts'
 import type { Visitor } from '../support/visitor.ts'
 import { startConsole, type TestConsole } from '../support/console.ts'
+import { enter, follow, tabTo, tick, write } from '../support/keyboard.ts'
+import { keyboardFaults } from '../support/keyboard-walk.ts'
 import { fakeOperations, pipelinePages, sampleAt } from '../support/operations.ts'
 
 const PAGES: readonly Opened[] = [
@@ -21,11 +25,48 @@ const PAGES: readonly Opened[] = [
   ['OPERATOR', '/tables', /Tables/],
   ['OPERATOR', '/failures', /Failures/],
   ['OPERATOR', '/failures?code=UNKNOWN_CODE', /Unknown code/],
-  ['OPERATOR', '/reconciliation', /1 rows differ/],
-  ['OPERATOR', '/reconciliation/rows?place=operational&entity=Report', /1 rows of Report differ in operational/],
+  ['OPERATOR', '/reconciliation', /1 row differs/],
+  ['OPERATOR', '/reconciliation/rows?place=operational&entity=Report', /1 row of Report differs in operational/],
   ['OPERATOR', '/contracts', /Contracts/],
   ['OPERATOR', '/contracts/incidents.unified-Report', /Report/],
 ]
+
+const TABLE = `public.${MARKUP}`
+const REHEARSE = 'See what today’s rules make of them'
+
+/** Page, what is ticked, the button, and what the pipeline is asked for. */
+const ACTS: readonly (readonly [path: string, what: readonly (string | RegExp)[], button: string, asked: unknown[]])[] =
+  [
+    ['/tables', [/^public/], 'Read them again', ['snapshot', [TABLE]]],
+    ['/tables', [/^public/], 'Pause reading', ['hold', [TABLE], 'pause']],
+    ['/tables', [/^public/], 'Resume reading', ['hold', [TABLE], 'resume']],
+    ['/failures', ['3/7'], REHEARSE, ['rehearse', ['3/7']]],
+    ['/failures', ['3/7'], 'Replay', ['replay', ['3/7']]],
+    ['/failures', [], 'Skip', ['skip', ['3/7']]],
+    ['/failures?code=UNKNOWN_CODE', [], 'Replay', ['replay', ['3/7']]],
+    ['/reconciliation', [], 'Compare now', ['reconcile']],
+    ['/reconciliation', [], 'Repair everything', ['repair', null]],
+    [
+      '/reconciliation/rows?place=operational&entity=Report',
+      [],
+      'Repair these rows',
+      ['repair', { place: 'operational', entity: 'Report' }],
+    ],
+  ]
+
+/** What has the focus, and whether it is scrolled to its right end. */
+const STANDS = `(({ ariaLabel, scrollLeft, clientWidth, scrollWidth }) =>
+  [ariaLabel, scrollLeft > 0 && scrollLeft + clientWidth > scrollWidth - 2])(document.activeElement)`
+
+/** The numbers of the first page: told by a metric, drawn in the map, and beside both, but for its time and positions. */
+const NUMBERS = `(() => {
+  const now = document.getElementById('now')
+  const numbers = (text) => text.replaceAll(/[0-9A-F]+[/][0-9A-F]+|As of .*?[.]/g, '').match(/[0-9][0-9.,]*/g) ?? []
+  const told = [...now.querySelectorAll('data')].flatMap(({ textContent }) => numbers(textContent))
+  const map = [...now.querySelectorAll('svg text')].flatMap(({ textContent }) => numbers(textContent.replace(/,( |$)/g, ' ')))
+  for (const one of now.querySelectorAll('data, svg')) one.remove()
+  return { told, map, beside: numbers(now.textContent) }
+})()`
 
 let browser: Browser
 let served: TestConsole
@@ -53,21 +94,79 @@ describeInBrowser('the pages of the pipeline', { timeout: 240_000 }, () => {
     await expectPagesWithoutScript(visiting(browser, served.url), width, PAGES)
   })
 
-  test('a dead letter is replayed by keyboard alone, with the reason that was typed', async () => {
+  test.for(SCREENS)('are gone through by keyboard alone at $width px, script $javaScript', async (screen) => {
+    await expectPagesByKeyboard(visiting(browser, served.url), screen, [
+      ...PAGES,
+      ['OPERATOR', '/nowhere', /Page not found/],
+    ])
+  })
+
+  test.for([true, false])('every act on them is done by keyboard alone, script %s', async (javaScript) => {
+    await visit({ javaScript }, async (page) => {
+      const by = { username: 'OPERATOR', reason: 'typed' }
+      for (const [path, what, button, expected] of ACTS) {
+        await page.goto(path)
+        for (const box of what) await tick(page, box)
+        if (button !== REHEARSE) await write(page, 'Why', 'typed')
+        await follow(page, button)
+        expect(operations.calls.at(-1)).toEqual(button === REHEARSE ? expected : [...expected, by])
+        operations.calls.length = 0
+      }
+    })
+  })
+
+  test('what a replay would do is gone through by keyboard alone, and replayed from there', async () => {
     await visit({}, async (page) => {
       await page.goto('/failures')
-      await tabTo(page, '3/7')
-      await page.keyboard.press('Space')
-      await tabTo(page, 'Why')
-      await page.keyboard.type('the code was added')
-      await tabTo(page, 'Replay')
-      await page.keyboard.press('Enter')
+      await follow(page, REHEARSE)
+      await page.getByText('Still refused: UNKNOWN_CODE').waitFor()
+      await expectWell(page, /What a replay would do/)
+      expect(await keyboardFaults(page)).toEqual([])
+      await write(page, 'Why', 'typed')
+      await follow(page, 'Replay them')
       await page.getByText('Asked for: their rows are read again').waitFor()
-      expect(operations.calls).toContainEqual([
-        'replay',
-        ['3/7'],
-        { username: 'OPERATOR', reason: 'the code was added' },
-      ])
+    })
+  })
+
+  test('without script a menu is not needed on a phone; with script the keyboard opens it', async () => {
+    await visit({ width: 375 }, async (page) => {
+      await page.goto('/')
+      expect(await page.getByRole('link', { name: 'Tables' }).count()).toBe(0)
+      await enter(page, 'Pages')
+      expect(await keyboardFaults(page)).toEqual([])
+      await follow(page, 'Tables')
+      await page.getByRole('heading', { level: 1, name: 'Tables' }).waitFor()
+    })
+    await visit({ width: 375, javaScript: false }, async (page) => {
+      await page.goto('/')
+      await follow(page, 'Tables')
+      await page.getByRole('heading', { level: 1, name: 'Tables' }).waitFor()
+    })
+  })
+
+  test('the first page is stopped and set going by keyboard, and its news take away neither focus nor place', async () => {
+    await visit({ width: 375 }, async (page) => {
+      await page.goto('/')
+      await tabTo(page, 'Every hop')
+      for (let presses = 0; presses < 20; presses++) await page.keyboard.press('ArrowRight')
+      const toItsEnd = ['Every hop', true]
+      await expect.poll(() => page.evaluate(STANDS)).toEqual(toItsEnd)
+      for (let times = 0; times < 2; times++) await page.waitForResponse(/pipeline.now/)
+      expect(await page.evaluate(STANDS)).toEqual(toItsEnd)
+      await follow(page, 'Stop updating this page')
+      await follow(page, 'Keep this page up to date')
+      await page.getByRole('link', { name: 'Stop updating this page' }).waitFor()
+    })
+  })
+
+  test('no number of the first page stands beside those that /metrics tells', async () => {
+    await visit({}, async (page) => {
+      await page.goto('/?still')
+      const { told, map, beside } = await page.evaluate<Record<'told' | 'map' | 'beside', string[]>>(NUMBERS)
+      expect(told.length).toBeGreaterThan(20)
+      expect(beside).toEqual([])
+      expect(map.length).toBeGreaterThan(20)
+      expect(map.filter((number) => !told.includes(number))).toEqual([])
     })
   })
 

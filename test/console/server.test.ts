@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { OPERATE_WRITE } from '../../api/roles.ts'
-import { localPath, providerSignIn } from '../../console/sign-in.ts'
+import { demoSignIn, localPath, providerSignIn } from '../../console/sign-in.ts'
 import { startConsole, type TestConsole } from '../support/console.ts'
 import { identityProvider, type IdentityProvider } from '../support/identity-provider.ts'
 import { fakeOperations, pipelinePages } from '../support/operations.ts'
@@ -116,6 +116,12 @@ describe('forms', () => {
     await one.go('/failures', form)
     expect(await other.signIn()).toBe('/')
   })
+})
+
+test('the demo’s choice of who to be refuses to exist in production', () => {
+  const demo = { people: [], token: async () => 'a token of nobody' }
+  expect(() => demoSignIn(demo, { production: true })).toThrow(expect.objectContaining({ code: 'CONFIG' }))
+  expect(demoSignIn(demo, { production: false })).toMatchObject({ demo })
 })
 
 test('every page forbids scripts and frames of others, and inline ones', async () => {

@@ -1,15 +1,8 @@
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import {
-  describeInBrowser,
-  expectInert,
-  expectWell,
-  MARKUP,
-  openBrowser,
-  tabTo,
-  visitor,
-  WIDTHS,
-} from '../support/browser.ts'
+import { describeInBrowser, expectInert, expectWell, MARKUP, openBrowser, visitor, WIDTHS } from '../support/browser.ts'
+import { follow, tabTo } from '../support/keyboard.ts'
+import { keyboardFaults } from '../support/keyboard-walk.ts'
 import { PEOPLE, startConsole, type TestConsole } from '../support/console.ts'
 
 let browser: Browser
@@ -30,7 +23,7 @@ describeInBrowser('signing in to the demo', () => {
     await served?.close()
   })
 
-  test.for(WIDTHS)('the page is well at %i px, with script and without', async (width) => {
+  test.for(WIDTHS)('the page is well at %i px, with script and without, also by keyboard alone', async (width) => {
     for (const javaScript of [true, false]) {
       const page = await visitor(browser, served.url, { width, javaScript })
       await page.goto('/sign-in')
@@ -38,6 +31,7 @@ describeInBrowser('signing in to the demo', () => {
         .poll(() => page.getByRole('heading', { level: 1 }).textContent(), { timeout: 30_000 })
         .toMatch(/Who do you want to be/)
       if (javaScript) await expectWell(page, /Who do you want to be/)
+      expect(await keyboardFaults(page)).toEqual([])
       await page.context().close()
     }
   })
@@ -47,11 +41,9 @@ describeInBrowser('signing in to the demo', () => {
     await page.goto('/sign-in')
     await tabTo(page, 'OPERATOR')
     await page.keyboard.press('ArrowDown')
-    await tabTo(page, 'Sign in')
-    await page.keyboard.press('Enter')
+    await follow(page, 'Sign in')
     await page.getByText('WATCHER').waitFor()
-    await tabTo(page, 'Sign out')
-    await page.keyboard.press('Enter')
+    await follow(page, 'Sign out')
     await expect.poll(() => page.url(), { timeout: 30_000 }).toMatch(/\/sign-in$/)
     await page.context().close()
   })

@@ -6,9 +6,10 @@ import { existsSync } from 'node:fs'
 import { AxeBuilder } from '@axe-core/playwright'
 import type { Page } from 'playwright-core'
 import { describe, expect } from 'vitest'
-import { CHROMIUM, type visiting } from './visitor.ts'
+import { keyboardFaults } from './keyboard-walk.ts'
+import { CHROMIUM, type Visitor, type visiting } from './visitor.ts'
 
-export { openBrowser, visiting, visitor, WIDTHS } from './visitor.ts'
+export { openBrowser, SCREENS, visiting, visitor, WIDTHS } from './visitor.ts'
 
 const found = existsSync(CHROMIUM)
 
@@ -33,25 +34,6 @@ export async function expectFits(page: Page): Promise<void> {
   expect(scroll).toBeLessThanOrEqual(width)
 }
 
-/** What the focused element is called. */
-const FOCUSED = `(() => {
-  const element = document.activeElement
-  if (element === null || element === document.body) return ''
-  const label = element.labels?.[0]?.textContent
-  return (label ?? element.getAttribute('aria-label') ?? element.textContent ?? '').replace(/\\s+/g, ' ').trim()
-})()`
-
-/** Presses Tab until the element has the focus; fails when the keyboard does not reach it. */
-export async function tabTo(page: Page, name: string | RegExp): Promise<void> {
-  const wanted = (text: string): boolean => (typeof name === 'string' ? text === name : name.test(text))
-  for (let presses = 0; presses < 400; presses++) {
-    await page.keyboard.press('Tab')
-    const focused = await page.evaluate<string>(FOCUSED)
-    if (wanted(focused)) return
-  }
-  throw new Error(`The keyboard does not reach ${String(name)}.`)
-}
-
 /** Text that would run, or break out of its place, wherever it is not written as text. `window.ran` tells. */
 export const MARKUP = `<script>window.ran=1</script><img src=x onerror="window.ran=1">'"></textarea></title>{{7*7}}<b id=broken>`
 
@@ -71,7 +53,7 @@ export async function expectWell(page: Page, heading: string | RegExp): Promise<
 /** Who opens which page, and what it is then called. */
 export type Opened = readonly [as: string, path: string, heading: RegExp]
 
-/** Every page is well, and no markup in it runs; a person signs in once for all of theirs. */
+/** Every page is well, and nothing in it runs that is not the console's own; a person signs in once for all of theirs. */
 export async function expectPagesWell(
   visit: ReturnType<typeof visiting>,
   width: number,
@@ -79,11 +61,20 @@ export async function expectPagesWell(
 ): Promise<void> {
   for (const [as, its] of Map.groupBy(pages, ([who]) => who)) {
     await visit({ as, width }, async (page) => {
+      const refused: string[] = []
+      page.on('console', (message) => {
+        if (message.text().includes('Content Security Policy')) refused.push(message.text())
+      })
       for (const [, path, heading] of its) {
-        await page.goto(path)
+        const answer = await page.goto(path)
+        const policy = answer!.headers()['content-security-policy']
+        expect(policy, path).toContain("default-src 'self'")
+        expect(policy, path).not.toContain('unsafe')
         await expectWell(page, heading)
         await expectInert(page)
       }
+      // the console's own pages need nothing that it forbids
+      expect(refused).toEqual([])
     })
   }
 }
@@ -100,6 +91,23 @@ export async function expectPagesWithoutScript(
         await page.goto(path)
         expect(await page.getByRole('heading', { level: 1 }).textContent()).toMatch(heading)
         await expectFits(page)
+      }
+    })
+  }
+}
+
+/** Each control of every page is reached in order by the keyboard, seen, and left. */
+export async function expectPagesByKeyboard(
+  visit: ReturnType<typeof visiting>,
+  screen: Pick<Visitor, 'width' | 'javaScript'>,
+  pages: readonly Opened[],
+): Promise<void> {
+  for (const [as, its] of Map.groupBy(pages, ([who]) => who)) {
+    await visit({ as, ...screen }, async (page) => {
+      for (const [, path, heading] of its) {
+        await page.goto(path)
+        expect(await page.getByRole('heading', { level: 1 }).textContent()).toMatch(heading)
+        expect(await keyboardFaults(page), path).toEqual([])
       }
     })
   }

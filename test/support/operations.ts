@@ -1,5 +1,6 @@
 /** A pipeline that runs, or whatever a test makes of it, for the console's pages alone. */
-import { HOPS, type HopSample, type Operations, type Sample } from '../../console/operations.ts'
+import { HOPS, type HopSample, type Sample } from '../../console/hops.ts'
+import type { Operations } from '../../console/operations.ts'
 import { contractsPages } from '../../console/pages/contracts.ts'
 import { failuresPages } from '../../console/pages/failures.ts'
 import { pipelinePage } from '../../console/pages/pipeline-page.ts'

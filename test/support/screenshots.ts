@@ -12,12 +12,16 @@ interface Shot {
 
 const at = (path: string) => (page: Page) => page.goto(path)
 
-/** The first incident of DPS that is found. */
+/** An incident of DPS with people, of those that the load has not just made; the newest where none has any. */
 async function incident(page: Page, form = ''): Promise<void> {
-  await page.goto('/incidents?status=AWAITING_REVIEW')
-  const row = page.getByRole('row').filter({ has: page.getByRole('cell', { name: 'DPS', exact: true }) })
-  const reference = await row.first().getByRole('link').textContent()
-  await page.goto(`/incidents/${reference}${form}`)
+  await page.goto('/incidents?status=AWAITING_REVIEW&until=2025-12-15')
+  const rows = page.getByRole('row').filter({ has: page.getByRole('cell', { name: 'DPS', exact: true }) })
+  const references = await rows.getByRole('link').allTextContents()
+  for (const reference of references) {
+    await page.goto(`/incidents/${reference}`)
+    if ((await page.getByRole('region', { name: 'Prisoners involved' }).count()) > 0) break
+  }
+  if (form !== '') await page.goto(new URL(page.url()).pathname + form)
 }
 
 async function compared(page: Page): Promise<void> {

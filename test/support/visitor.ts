@@ -10,6 +10,12 @@ export function openBrowser(): Promise<Browser> {
 /** A desk's screen, and the narrowest phone that GOV.UK's pages are made for. */
 export const WIDTHS = [1280, 375] as const
 
+/** With script on the desk, without it on the phone: what differs by keyboard is the menu, which script alone closes. */
+export const SCREENS = [
+  { width: 1280, javaScript: true },
+  { width: 375, javaScript: false },
+] as const
+
 export interface Visitor {
   /** 1280 unless given. */
   readonly width?: number
