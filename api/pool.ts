@@ -20,12 +20,16 @@ interface PoolOptions {
   readonly settings: string
 }
 
+/** A connection is worth keeping: a new one has everything to read and to plan again, in the middle of a busy moment. */
+const IDLE_MS = 10 * 60_000
+
 /** A query that takes longer than 20 s is cancelled, and a transaction that is left open for 30 s ended. */
 export function openPool(url: string, { name, connections, settings, pipeline = false }: PoolOptions): pg.Pool {
   const pool = new pg.Pool({
     pipeline,
     connectionString: url,
     max: connections,
+    idleTimeoutMillis: IDLE_MS,
     connectionTimeoutMillis: 5_000,
     application_name: name,
     options: `-c statement_timeout=20000 -c idle_in_transaction_session_timeout=30000 -c datestyle=ISO,YMD -c jit=off ${settings}`,
