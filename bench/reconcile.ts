@@ -80,11 +80,12 @@ export async function reconcileBench({ what, rows, runs }: BenchOptions): Promis
 
 type Environment = Readonly<Record<string, string>>
 
-/** The first run waits for the snapshot; it is not counted. */
+/** Waits until every place has the first snapshot: of rows that change from now on there are none. */
 async function untilReady(environment: Environment): Promise<void> {
+  const since = new Date().toISOString()
   for (let tries = 0; ; tries++) {
     try {
-      await reconciled(environment)
+      await answerOf<Reconciliation>(['reconcile', '--since', since, '--timeout', TIMEOUT_SECONDS], environment)
       return
     } catch (error) {
       if (tries === 20) throw error

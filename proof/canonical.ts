@@ -61,7 +61,8 @@ export function differingColumns(names: readonly string[], a: readonly Cell[], b
 
 /** {@link digest} of {@link rowText} as DuckDB works it out; each expression is a cell. */
 export function duckDigest(cells: readonly string[]): string {
-  return `CAST(left(sha256(${joined(cells)}), 32) AS UUID)`
+  const parts = cells.map((cell) => `${cell}, CASE WHEN ${cell} IS NULL THEN chr(30) ELSE chr(31) END`)
+  return `CAST(left(sha256(concat(${parts.join(', ')})), 32) AS UUID)`
 }
 
 /** The same for PostgreSQL, as 32 hexadecimal digits. */

@@ -12,7 +12,7 @@ import { scanSource } from './source-scan.ts'
 
 /**
  * A place is read once it has what the raw topic held at the beginning, so that it lacks no more than the changes of the
- * seconds in between; it is compared once it has passed the fence that is taken after the source was read.
+ * seconds in between; nothing is said of it before it has passed the fence that is taken after the source was read.
  */
 export async function everyRow(run: Run): Promise<Found> {
   const { source, scratch, expected, places, options } = run
@@ -37,9 +37,9 @@ export async function everyRow(run: Run): Promise<Found> {
   const found = places.map(async (place): Promise<[ProvenPlace, PlaceFound]> => {
     const table = await stores.get(place)!
     const { needed } = await reading
-    await untilPassed(place, needed, options)
     const { rows, suspects, unexamined } = await comparePlace(scratch, place.form, table, expected)
-    const settled = await settlePlace(run, place, suspects)
+    // suspects wait for fences of their own, which are later ones
+    const [settled] = await all([settlePlace(run, place, suspects), untilPassed(place, needed, options)])
     return [place, { ...settled, unsettled: [...settled.unsettled, ...unexamined], rows }]
   })
   const [{ totals, fence }, settled] = await all([reading, all(found)])

@@ -16,7 +16,7 @@ export interface Waiting {
   readonly signal: AbortSignal
 }
 
-const POLL_MS = 200
+const POLL_MS = 100
 
 /** {@link neededFor}, at 0 as soon as the first snapshot is whole; SINK when the raw topic has no such markers within the time. */
 export async function neededOrTold(fence: Lsn, waiting: Waiting): Promise<Needed> {
@@ -71,16 +71,37 @@ export async function groupPassed(transport: Transport, group: string, raw: Topi
   return [...needed].every(([partition, next]) => (places.get(partition)?.next ?? 0) >= next)
 }
 
-/** The offsets behind the markers at or behind `lsn`, as soon as every partition has one; rejects when the signal comes first. */
+/**
+ * Where a reader of each partition has everything before `lsn`, as soon as every partition has a marker at or behind it;
+ * rejects when the signal comes first.
+ */
 async function neededFor(lsn: Lsn, raw: Topic, decoder: RawDecoder, signal: AbortSignal): Promise<Needed> {
   while (true) {
     signal.throwIfAborted()
-    const tails = await readTails(raw, decoder)
-    if (tails.every(({ marker }) => marker !== null && marker.snapshotDone && lsnOf(marker.position) >= lsn)) break
+    const markers = (await readTails(raw, decoder)).map(({ marker }) => marker)
+    if (markers.every((marker) => marker !== null && marker.snapshotDone && lsnOf(marker.position) >= lsn)) {
+      const ends = markers.map(async (marker): Promise<[number, number]> => {
+        const { partition, offset } = marker!
+        return [partition, await behindChanges(raw, decoder, partition, offset)]
+      })
+      return new Map(await Promise.all(ends))
+    }
     await pause(POLL_MS, signal)
   }
-  const bounds = await raw.bounds()
-  return new Map(bounds.entries().flatMap(([p, { low, high }]) => (high > low ? [[p, high] as const] : [])))
+}
+
+/** How many records before a marker are looked at: a marker comes every few seconds where nothing else does. */
+const LOOK = 200
+
+/**
+ * Where the last change before a marker ends. Nobody has to have read the markers behind it: they change no row, and a
+ * place that publishes now and then would be waited for because of them alone.
+ */
+async function behindChanges(raw: Topic, decoder: RawDecoder, partition: number, marker: number): Promise<number> {
+  const records = await raw.tail(partition, LOOK)
+  const changes = await decoder.decode(records.filter(({ offset }) => offset < marker))
+  const last = changes.findLast(({ op }) => op !== 'm')
+  return last === undefined ? Math.min(marker, records[0]?.offset ?? marker) : last.offset + 1
 }
 
 function fenceText(fence: Lsn | null): string {

@@ -26,8 +26,17 @@ export async function analyticsProof({ directory, projections, scratch }: Analyt
     return { view: `latest_${table}`, cells: fields.map((field) => duckFieldCell(field, false)) }
   })
 
+  let queue: Promise<unknown> = Promise.resolve()
+
+  /** One use after the other: a connection has one result at a time, an instance one attachment of a file. */
+  function onCopy<T>(work: (catalog: string) => Promise<T>): Promise<T> {
+    const turn = queue.then(() => attachedTo(work))
+    queue = turn.catch(() => {})
+    return turn
+  }
+
   /** A later publication is another file under the same name: each use attaches what is there now. */
-  async function onCopy<T>(work: (catalog: string) => Promise<T>): Promise<T> {
+  async function attachedTo<T>(work: (catalog: string) => Promise<T>): Promise<T> {
     const catalog = `published_${attached++}`
     try {
       await connection.run(`ATTACH ${literal(path)} AS ${catalog} (READ_ONLY)`)

@@ -1,6 +1,6 @@
 /**
  * A topic as `reconcile` asks it: the newest record of each key counts. A first reading leaves keys, hashes and offsets
- * in the scratch; keys that are asked for later are read from the earliest of their offsets on, then followed to the end.
+ * in the scratch; keys that are asked for later are read at their offsets, then followed from the first reading's end.
  */
 import type { Received } from '../core/message.ts'
 import type { Topic } from '../transport/topic.ts'
@@ -70,28 +70,32 @@ export async function topicProof(scratch: Scratch, options: TopicOptions): Promi
     stored = ends
   }
 
-  async function firstOffsets(units: readonly Unit[]): Promise<ReadonlyMap<number, number>> {
-    const from = new Map(stored ?? [])
-    const sql = `SELECT place, min(number) FROM ${table} WHERE (kind, key) IN (${inList(units)}) GROUP BY place`
-    for await (const [partition, offset] of streamed(connection, sql)) {
-      const known = from.get(Number(partition)) ?? Infinity
-      from.set(Number(partition), Math.min(known, Number(offset)))
+  /** Where the first reading found these rows' newest records, by partition and rising. */
+  async function newestOffsets(units: readonly Unit[]): Promise<ReadonlyMap<number, readonly number[]>> {
+    const offsets = new Map<number, number[]>()
+    const sql = `SELECT place, number FROM ${table} WHERE (kind, key) IN (${inList(units)}) ORDER BY place, number`
+    for await (const [place, number] of streamed(connection, sql)) {
+      const of = offsets.get(Number(place))
+      if (of === undefined) offsets.set(Number(place), [Number(number)])
+      else of.push(Number(number))
     }
-    return from
+    return offsets
   }
 
   async function readOn(units: readonly Unit[]): Promise<void> {
     const fresh = units.filter((unit) => !followed.has(unitKey(unit)))
     let from = readTo
+    let also: ReadonlyMap<number, readonly number[]> = new Map()
     if (fresh.length > 0) {
-      from = stored === null ? new Map() : await firstOffsets(units)
+      from = stored
+      if (stored !== null) also = await newestOffsets(units)
       followed.clear()
       for (const unit of units) followed.set(unitKey(unit), null)
       follow = options.rows()
     }
     readTo = await scanTopic({
       topic,
-      ...(from === null ? {} : { from }),
+      ...(from === null ? {} : { from, also }),
       take: async (records) => {
         for (const { kind, key, order, cells, at } of await follow(records)) {
           const name = unitKey({ kind, key })

@@ -1,6 +1,6 @@
 /**
- * Every place against the source while rows flow. Source and places are read once each, and compared behind a fence
- * taken after the source was read. Hashes that differ only make a row suspect: settle.ts looks again.
+ * Every place against the source while rows flow. Source and places are read once each, and judged behind a fence taken
+ * after the source was read. Hashes that differ only make a row suspect: settle.ts looks again.
  */
 import { lsnText } from '../core/position.ts'
 import type { Registry } from '../schemas/registry.ts'
@@ -59,7 +59,7 @@ export interface Reconciliation {
   readonly unsettled: number
   /** Records of topics that cannot be read, as `topic/partition/offset`. */
   readonly unreadable: readonly string[]
-  /** The fence: every place had passed it when it was compared. */
+  /** The fence: nothing was said of a place before it had passed it. */
   readonly lsn: string
   /** Of the source, and those left out as copies of DPS reports. */
   readonly rows: number

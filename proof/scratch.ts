@@ -31,6 +31,10 @@ export async function openScratch(): Promise<Scratch> {
     temp_directory: join(directory, 'spill'),
     preserve_insertion_order: 'false',
   })
+  // it lives for a minute: to compress its texts takes longer than to write them
+  const settings = await instance.connect()
+  await settings.run("SET GLOBAL force_compression = 'uncompressed'")
+  settings.closeSync()
   const connections: DuckDBConnection[] = []
   const linesOf = (table: string): string => join(directory, `${table}.csv`)
 

@@ -1,8 +1,9 @@
 /**
  * From hashes that differ to rows that do. While rows flow most hashes differ because the source has moved on, so each
- * such row is looked at alone: the source's row, a fence, the place, the source's row again. It differs when the source
- * had the same version both times and the place, which had passed the fence in between, holds something else; two times
- * in succession, because a commit may be in the WAL a moment before anyone can see it. What keeps changing is unsettled.
+ * such row is looked at alone: the source's row, a fence, the place, the source's row again. A place that had passed the
+ * fence in between holds what the source had then or something later: where it is as one of the two, it does not differ.
+ * It differs when the source had the same version both times and the place holds something else; two times in succession,
+ * because a commit may be in the WAL a moment before anyone can see it. What keeps changing is unsettled.
  */
 import { tableName, type Table } from '../core/change.ts'
 import type { Lsn } from '../core/position.ts'
@@ -109,7 +110,10 @@ async function withOrigins(
   return suspects.map((each) => ({ ...each, origin: each.origin ?? found.get(unitKey(each)) ?? null }))
 }
 
-/** Null when the place did not pass the fence in time. A suspect whose source row changed meanwhile has no judgement. */
+/**
+ * Null when the place did not pass the fence in time. A suspect whose source row changed meanwhile has none, unless
+ * the place is as one of both.
+ */
 async function judge(
   place: ProvenPlace,
   suspects: readonly Suspect[],
@@ -124,12 +128,16 @@ async function judge(
   const second = await source.rows(keys)
   const judged = new Map<string, Judgement>()
   for (const suspect of suspects) {
-    const row = sourceRow(first, suspect)
-    const version = row?.version ?? ''
-    if ((sourceRow(second, suspect)?.version ?? '') !== version) continue
-    const want = expectedRow(place, suspect, row, options.expected)?.digest ?? ''
     const have = held.get(unitKey(suspect)) ?? ''
-    judged.set(unitKey(suspect), { differs: want !== have, version, digest: have })
+    const before = sourceRow(first, suspect)
+    const after = sourceRow(second, suspect)
+    const version = before?.version ?? ''
+    const isUnchanged = (after?.version ?? '') === version
+    const isAs = (row: SourceRow | null): boolean =>
+      have === (expectedRow(place, suspect, row, options.expected)?.digest ?? '')
+    if (isAs(before) || (!isUnchanged && isAs(after)))
+      judged.set(unitKey(suspect), { differs: false, version, digest: have })
+    else if (isUnchanged) judged.set(unitKey(suspect), { differs: true, version, digest: have })
   }
   return judged
 }

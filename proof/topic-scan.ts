@@ -6,6 +6,8 @@ export interface Scan {
   readonly topic: Topic
   /** By partition; the first offset kept where it is absent. */
   readonly from?: ReadonlyMap<number, number>
+  /** Offsets before `from` whose records are taken too, by partition and rising. */
+  readonly also?: ReadonlyMap<number, readonly number[]>
   readonly take: (records: readonly Received[]) => Promise<void>
 }
 
@@ -16,9 +18,10 @@ const TAKEN = 250
  * Takes every record up to the end that the topic has now, one partition after the other, outside any group: readers of
  * the same topic neither wait for each other nor leave a trace. Resolves to that end.
  */
-export async function scanTopic({ topic, from, take }: Scan): Promise<ReadonlyMap<number, number>> {
+export async function scanTopic({ topic, from, also, take }: Scan): Promise<ReadonlyMap<number, number>> {
   const bounds = await topic.bounds()
   for (const [partition, { low, high }] of bounds.entries()) {
+    await takeSingle(topic, partition, also?.get(partition) ?? [], take)
     let next = Math.max(low, from?.get(partition) ?? low)
     let page = pageOf(topic, partition, next, high)
     while (page !== null) {
@@ -29,6 +32,19 @@ export async function scanTopic({ topic, from, take }: Scan): Promise<ReadonlyMa
     }
   }
   return new Map(bounds.entries().map(([partition, { high }]) => [partition, high]))
+}
+
+/** The records of some offsets: pages that hold none of them are not read. */
+async function takeSingle(topic: Topic, partition: number, offsets: readonly number[], take: Scan['take']) {
+  const wanted = new Set(offsets)
+  const end = (offsets.at(-1) ?? 0) + 1
+  let behind = 0
+  for (const offset of offsets) {
+    if (offset < behind) continue
+    const { records, next } = await topic.page(partition, offset, end)
+    behind = next
+    await take(records.filter((record) => wanted.has(record.offset)))
+  }
 }
 
 function pageOf(topic: Topic, partition: number, next: number, end: number): ReturnType<Topic['page']> | null {
