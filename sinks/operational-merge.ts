@@ -12,31 +12,46 @@ import { HIDE } from './operational-current.ts'
 import { fieldColumns, LINEAGE, literal, names, POSITION_TYPE, tableOf } from './operational-layout.ts'
 import type { Staged } from './operational-staging.ts'
 
-/** Taken by every writer before it writes, until its transaction ends. */
+/** Taken by every writer before it merges, until its transaction ends. */
 export const BESIDE_OTHERS = 'SELECT pg_advisory_xact_lock_shared(20260, 2)'
 export const ALONE = 'SELECT pg_advisory_xact_lock(20260, 2)'
 
-/** The statements that merge what is staged, in one text. */
-export type Merge = (staged: Staged) => string
+/** Taken before anything else by whoever writes, and alone by who puts another store in this one's place. */
+export const IN_STORE = 'SELECT pg_advisory_xact_lock_shared(20260, 3)'
+export const STORE_ALONE = 'SELECT pg_advisory_xact_lock(20260, 3)'
+
+/** What becomes of what is staged, each in one text. */
+export interface Merge {
+  /** What needs no row of before: it may run while another connection merges what came earlier. */
+  readonly amend: (staged: Staged) => string
+  readonly merge: (staged: Staged) => string
+}
 
 export function merge(projections: Projections, rulesVersion: number): Merge {
   const statements = new Map(ENTITIES.map((entity) => [entity, entityStatements(projections[entity], rulesVersion)]))
   const refusals = unmappedStatements(projections)
 
-  return (staged) => {
+  function amend(staged: Staged): string {
+    const entities = ENTITIES.filter((entity) => staged.entities.has(entity))
+    return [IN_STORE, ...entities.map((entity) => statements.get(entity)!.streamed)].join(';')
+  }
+
+  function mergeStaged(staged: Staged): string {
     const exclusive = staged.deleting.size > 0 || staged.unmapped
     const texts = [exclusive ? ALONE : BESIDE_OTHERS]
     for (const entity of ENTITIES) {
       if (!staged.entities.has(entity)) continue
-      const { read, remove, upsert, mend, streamed } = statements.get(entity)!
+      const { read, remove, upsert, mend } = statements.get(entity)!
       if (staged.reading.has(entity)) texts.push(read)
       if (staged.deleting.has(entity)) texts.push(remove)
-      texts.push(upsert, mend, streamed)
+      texts.push(upsert, mend)
       if (entity === 'Report') texts.push(HIDE)
     }
     if (staged.unmapped) texts.push(refusals)
     return texts.join(';')
   }
+
+  return { amend, merge: mergeStaged }
 }
 
 function entityStatements(projection: Projection, rulesVersion: number) {

@@ -1,7 +1,7 @@
 /**
  * A store that is built anew beside the old one, and takes its place in one database transaction.
  *
- * Writers take a shared lock for each of their transactions; the swap takes it alone. It is made only where the new store
+ * Writers take shared locks for each of their transactions; the swap takes them alone. It is made only where the new store
  * has read at least as far as the old one, so a writer of the old one, which finds that its store is another
  * (operational-layout.ts), reads on from the new one's places and misses nothing. Readers touch the places first, and so
  * does the swap: neither waits for the other half-way.
@@ -10,7 +10,7 @@ import type pg from 'pg'
 import { connectStore, storeError } from './operational-connection.ts'
 import { copyAmendments } from './operational-amendment.ts'
 import { isStoreOf, LAYOUT, NEXT_SCHEMA, PREVIOUS_SCHEMA, SCHEMA } from './operational-layout.ts'
-import { ALONE } from './operational-merge.ts'
+import { ALONE, STORE_ALONE } from './operational-merge.ts'
 import type { OperationalOptions } from './operational.ts'
 
 export interface Swapped {
@@ -34,7 +34,7 @@ export async function prepareNextStore(options: OperationalOptions): Promise<voi
  */
 export function swapStores(url: string): Promise<Swapped> {
   return onStore(url, async (client) => {
-    await client.query(`BEGIN; ${ALONE}`)
+    await client.query(`BEGIN; ${STORE_ALONE}; ${ALONE}`)
     const old = await relationsOf(client, SCHEMA)
     if (old.has('incidents_place')) {
       await client.query(`LOCK TABLE ${SCHEMA}.incidents_place IN ACCESS EXCLUSIVE MODE`)

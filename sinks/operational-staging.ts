@@ -24,21 +24,33 @@ export interface Staged {
 
 export interface Staging extends Staged {
   add(item: IncidentChange): void
-  /** Copies what has been added, within the connection's open transaction. */
-  flush(): Promise<void>
-  /** Whether rows wait for `flush`. */
-  readonly waiting: boolean
-  /** Takes the rows of these partitions out of the temporary tables. */
-  forget(partitions: readonly number[]): Promise<void>
-  /** The transaction is over, and with it what was staged. */
+  /** What has been added since, for `copyStaged`. */
+  take(): readonly Copy[]
+  /** The statement that makes a connection's temporary tables. */
+  readonly create: string
+  /** The statement that takes the rows of these partitions out of them. */
+  forget(partitions: readonly number[]): string
+  /** What was added belongs to a transaction that ends: the next begins with nothing. */
   clear(): void
 }
 
-export async function staging(client: pg.Client, projections: Projections): Promise<Staging> {
+/** Text for one temporary table. */
+export interface Copy {
+  readonly statement: string
+  readonly chunks: readonly Buffer[]
+}
+
+/** Within the connection's open transaction. */
+export async function copyStaged(client: pg.Client, copies: readonly Copy[]): Promise<void> {
+  for (const { statement, chunks } of copies) {
+    await pipeline(Readable.from(chunks, { objectMode: true }), client.query(copyFrom(statement)))
+  }
+}
+
+export function staging(projections: Projections): Staging {
   const tables = new Map(ENTITIES.map((entity) => [entity, entityStage(projections[entity])]))
   const unmapped = stage('staged_unmapped', UNMAPPED)
   const stages = [...[...tables.values()].map(({ target }) => target), unmapped]
-  await client.query(stages.map((each) => each.create).join(';'))
   const entities = new Set<Entity>()
   const deleting = new Set<Entity>()
   const reading = new Set<Entity>()
@@ -67,22 +79,16 @@ export async function staging(client: pg.Client, projections: Projections): Prom
     get unmapped() {
       return anyUnmapped
     },
-    get waiting() {
-      return stages.some((each) => each.waiting)
-    },
-    async flush() {
-      for (const each of stages) if (each.waiting) await each.copy(client)
-    },
-    async forget(partitions) {
-      const list = partitions.join(', ')
-      await client.query(stages.map(({ name }) => `DELETE FROM ${name} WHERE "partition" IN (${list})`).join(';'))
-    },
+    take: () => stages.flatMap((each) => each.take()),
+    create: stages.map((each) => each.create).join(';'),
+    forget: (partitions) =>
+      stages.map(({ name }) => `DELETE FROM ${name} WHERE "partition" IN (${partitions.join(', ')})`).join(';'),
     clear() {
       entities.clear()
       deleting.clear()
       reading.clear()
       anyUnmapped = false
-      for (const each of stages) each.drop()
+      for (const each of stages) each.take()
       lineage = lineageText()
     },
   }
@@ -91,44 +97,50 @@ export async function staging(client: pg.Client, projections: Projections): Prom
 interface Stage {
   readonly name: string
   readonly create: string
-  readonly waiting: boolean
   append(line: string): void
-  copy(client: pg.Client): Promise<void>
-  drop(): void
+  /** Nothing when nothing was appended. */
+  take(): Copy[]
 }
 
-const CHUNK_CHARACTERS = 1 << 17
+const CHUNK_BYTES = 1 << 17
+/** Of UTF-8, for each UTF-16 unit. */
+const MOST_BYTES = 3
 
+/** Lines become bytes one by one: text that waited as text would be what the collector copies. */
 function stage(name: string, columns: readonly Column[]): Stage {
   const definitions = columns.map(({ name: column, type }) => `"${column}" ${type}`).join(', ')
   const statement = `COPY ${name} (${names(columns)}) FROM STDIN`
   let chunks: Buffer[] = []
-  let text = ''
+  let open = EMPTY
+  let at = 0
+
+  function close(): void {
+    if (at > 0) chunks.push(open.subarray(0, at))
+    open = EMPTY
+    at = 0
+  }
 
   return {
     name,
     create: `CREATE TEMP TABLE ${name} (${definitions}) ON COMMIT DELETE ROWS`,
-    get waiting() {
-      return text.length > 0 || chunks.length > 0
-    },
     append(line) {
-      text += line
-      if (text.length < CHUNK_CHARACTERS) return
-      chunks.push(Buffer.from(text))
-      text = ''
+      const most = line.length * MOST_BYTES
+      if (at + most > open.length) {
+        close()
+        open = Buffer.allocUnsafeSlow(Math.max(CHUNK_BYTES, most))
+      }
+      at += open.write(line, at)
     },
-    async copy(client) {
-      const sent = text === '' ? chunks : [...chunks, Buffer.from(text)]
+    take() {
+      close()
+      const taken = chunks
       chunks = []
-      text = ''
-      await pipeline(Readable.from(sent, { objectMode: true }), client.query(copyFrom(statement)))
-    },
-    drop() {
-      chunks = []
-      text = ''
+      return taken.length === 0 ? [] : [{ statement, chunks: taken }]
     },
   }
 }
+
+const EMPTY = Buffer.alloc(0)
 
 function entityStage(projection: Projection) {
   const target = stage(`staged_${projection.table}`, [

@@ -1,9 +1,10 @@
 /**
  * The operational store: the unified entities as tables of PostgreSQL, one row each, as the API reads them.
  *
- * A write is COPY, merge and places in one database transaction, a large one in several, cut between source transactions:
- * PostgreSQL merges one part while the next is prepared here. The pieces of a source transaction that is too large for
- * memory are copied in one that stays open until the last of them has come; nothing of it shows before.
+ * A write is COPY, amendments, merge and places in one database transaction, a large one in several, cut between source
+ * transactions: while PostgreSQL merges one part, a second session takes the next part's rows and amendments, and the one
+ * after is prepared here. Merges and places follow one another in order. The pieces of a source transaction that is too
+ * large for memory are copied in one that stays open until the last of them has come; nothing of it shows before.
  */
 import { setImmediate as breathe } from 'node:timers/promises'
 import type pg from 'pg'
@@ -15,7 +16,8 @@ import { connectStore, storeError } from './operational-connection.ts'
 import { prepareLayout, sameStore, SCHEMA } from './operational-layout.ts'
 import { BESIDE_OTHERS, FORGET_OLD_DELETES, merge } from './operational-merge.ts'
 import { reached, registerPartitions } from './operational-places.ts'
-import { staging } from './operational-staging.ts'
+import { sessionsOf, type Session } from './operational-sessions.ts'
+import { copyStaged, staging, type Copy } from './operational-staging.ts'
 
 export interface OperationalOptions {
   readonly url: string
@@ -30,7 +32,7 @@ export interface OperationalOptions {
 /** After so many changes other work gets its turn. */
 const CHANGES_BESIDE_OTHERS = 1_000
 
-/** So many changes are merged at once where no source transaction is cut by it: some 200 ms. */
+/** So many changes are merged at once where no source transaction is cut by it: some 100 to 200 ms. */
 const PART = 8_000
 
 const FORGET_EVERY_MS = 10 * 60_000
@@ -58,13 +60,14 @@ async function openSink(
   generation: string,
 ): Promise<PlacedSink<IncidentChange>> {
   const { url, projections, rulesVersion } = options
-  const staged = await staging(client, projections)
+  const staged = staging(projections)
+  const sessions = await sessionsOf(client, { url, schema: options.schema ?? SCHEMA, create: staged.create })
   const places = await reached(client)
-  const mergeStatements = merge(projections, rulesVersion)
+  const { amend, merge: mergeStaged } = merge(projections, rulesVersion)
   const stillOurs = sameStore(generation)
 
-  /** A database transaction is open: pieces lie in it. */
-  let open = false
+  /** In whose transaction pieces lie. */
+  let open: Session | null = null
   let failed = false
   let forgotAt = -FORGET_EVERY_MS
   let queue: Promise<unknown> = Promise.resolve()
@@ -76,7 +79,7 @@ async function openSink(
         return await work()
       } catch (error) {
         failed = true
-        await client.end().catch(() => {})
+        await sessions.end()
         throw storeError(error, url)
       }
     })
@@ -85,16 +88,21 @@ async function openSink(
   }
 
   async function write(items: readonly IncidentChange[]): Promise<void> {
-    let merging: Promise<void> = Promise.resolve()
+    let merged: Promise<void> = Promise.resolve()
     for (let next = 0; next < items.length;) {
       next = await stage(items, next)
-      await merging
-      await copy()
-      if (places.midway.size > 0 || !places.moved) continue
-      merging = commit()
-      merging.catch(() => {}) // it is awaited when the next part is staged
+      const session = open ?? (await sessions.idle())
+      if (places.midway.size > 0 || !places.moved) {
+        await merged
+        await copy(session, staged.take())
+        open = session.inTransaction ? session : null
+        continue
+      }
+      open = null
+      merged = sessions.occupy(session, commit(session, takePart(), merged))
+      merged.catch(() => {}) // told by what comes after it
     }
-    await merging
+    await merged
   }
 
   /** Prepares a part of the items; resolves to where the next begins. */
@@ -109,32 +117,42 @@ async function openSink(
     return items.length
   }
 
-  async function copy(): Promise<void> {
-    if (!staged.waiting) return
-    if (!open) await client.query('BEGIN')
-    open = true
-    await staged.flush()
+  function takePart(): Part {
+    const part = { copies: staged.take(), amend: amend(staged), merge: mergeStaged(staged), places: places.sql() }
+    staged.clear()
+    places.commit()
+    return part
   }
 
-  /** What comes after it may be staged while it runs: should it fail, the sink takes nothing more. */
-  async function commit(): Promise<void> {
+  async function copy(session: Session, copies: readonly Copy[]): Promise<void> {
+    if (copies.length === 0) return
+    if (!session.inTransaction) await session.client.query('BEGIN')
+    session.inTransaction = true
+    await copyStaged(session.client, copies)
+  }
+
+  /** After the part before it, whose places come first; what does not hang on its rows is done meanwhile. */
+  async function commit(session: Session, part: Part, before: Promise<void>): Promise<void> {
+    const { client: its } = session
+    await copy(session, part.copies)
+    const early = session.inTransaction && sessions.busy() > 1
+    if (early) await its.query(part.amend)
+    await before
     // one implicit transaction where none is open; a store that is swapped waits for it
-    const texts = open
-      ? [mergeStatements(staged), stillOurs, places.sql(), 'COMMIT']
-      : [BESIDE_OTHERS, stillOurs, places.sql()]
-    open = false
-    places.commit()
-    staged.clear()
-    await client.query(texts.join(';'))
+    const texts = session.inTransaction
+      ? [...(early ? [] : [part.amend]), part.merge, stillOurs, part.places, 'COMMIT']
+      : [BESIDE_OTHERS, stillOurs, part.places]
+    session.inTransaction = false
+    await its.query(texts.join(';'))
     if (performance.now() - forgotAt < FORGET_EVERY_MS) return
     forgotAt = performance.now()
-    await client.query(FORGET_OLD_DELETES)
+    await its.query(FORGET_OLD_DELETES)
   }
 
   /** What has come of these partitions without an end comes again; what other partitions have in the same transaction stays. */
   async function restart(partitions: readonly number[]): Promise<Places> {
-    if (open && partitions.length > 0) await staged.forget(partitions)
-    if (!open && partitions.length > 0) await client.query(registerPartitions(partitions))
+    if (open !== null && partitions.length > 0) await open.client.query(staged.forget(partitions))
+    if (open === null && partitions.length > 0) await client.query(registerPartitions(partitions))
     return places.restart(partitions)
   }
 
@@ -143,10 +161,18 @@ async function openSink(
     places: (partitions) => inTurn(() => restart(partitions)),
     close: async () => {
       await queue
-      if (!failed) await client.end().catch(() => {})
+      if (!failed) await sessions.end()
       failed = true
     },
   }
+}
+
+/** Of a write: what is copied, and what then is done with it. */
+interface Part {
+  readonly copies: readonly Copy[]
+  readonly amend: string
+  readonly merge: string
+  readonly places: string
 }
 
 function unusable(): PipelineError {
