@@ -1,0 +1,77 @@
+import { expect, test } from 'vitest'
+import type { RowChange, Table } from '../../core/change.ts'
+import { expectations } from '../../proof/expected.ts'
+import type { ProvenPlace } from '../../proof/proven-place.ts'
+import { settle } from '../../proof/settle.ts'
+import { rowKey } from '../../proof/source-keys.ts'
+import type { SourceReader, SourceRow } from '../../proof/source-rows.ts'
+import { rowChange } from '../support/dpr-raw.ts'
+
+const COLUMNS = ['id', 'text'].map((name) => ({ name, oid: 25, modifier: -1 }))
+const TABLE: Table = { schema: 'public', name: 'note', columns: COLUMNS, key: ['id'] }
+/** What source and place hold of the row at each look: its text, or null when they have none. */
+type Texts = readonly (string | null)[]
+
+const sourceRow = (text: string): SourceRow => {
+  const change: RowChange = rowChange({ table: TABLE, after: { id: '1', text }, offset: -1, lsn: 1 })
+  return { change, version: text, xmin: 1 }
+}
+
+/** Each look takes the next, and the last one again and again. */
+const inTurn = (texts: Texts) => {
+  let at = 0
+  return (): string | null => texts[Math.min(at++, texts.length - 1)] ?? null
+}
+
+async function settled(source: Texts, place: Texts, rounds: number) {
+  const nextOfSource = inTurn(source)
+  const nextOfPlace = inTurn(place)
+  let left = rounds
+  const reader = {
+    rows: async () => {
+      const text = nextOfSource()
+      return new Map(text === null ? [] : [[rowKey(0, '1'), sourceRow(text)]])
+    },
+    lsn: async () => 1,
+  } as unknown as SourceReader
+  const proven = {
+    name: 'place',
+    form: 'table',
+    look: async function* () {
+      const text = nextOfPlace()
+      if (text !== null) yield { kind: 0, key: '1', cells: ['1', text], at: null }
+    },
+  } as unknown as ProvenPlace
+  const suspect = { kind: 0, key: '1', origin: { table: 0, key: '1' } }
+  const found = await settle(proven, [suspect], {
+    source: reader,
+    expected: expectations([TABLE], 'a key for tests only'),
+    fence: async () => true,
+    ended: () => left-- <= 0,
+  })
+  return found.differences.length > 0 ? 'differs' : found.unsettled.length > 0 ? 'unsettled' : 'agrees'
+}
+
+const cases: [string, Texts, Texts, string][] = [
+  ['nobody writes it and the place has it', ['a'], ['a'], 'agrees'],
+  ['nobody writes it and the place has another', ['a'], ['b'], 'differs'],
+  ['nobody writes it and the place lacks it', ['a'], [null], 'differs'],
+  ['the place alone has it', [null], ['a'], 'differs'],
+  ['it is written meanwhile and the place has it as before', ['a', 'b'], ['a'], 'agrees'],
+  ['it is written meanwhile and the place has it as now', ['a', 'b'], ['b'], 'agrees'],
+  ['it is deleted meanwhile and the place has it as before', ['a', null], ['a'], 'agrees'],
+  ['it is deleted meanwhile and the place lacks it', ['a', null], [null], 'agrees'],
+  ['it is written once, and the place never has either', ['a', 'b', 'b'], ['z'], 'differs'],
+  [
+    'it is written at each look, and the place never has any',
+    ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'],
+    ['z'],
+    'unsettled',
+  ],
+  ['the place has it one look later', ['a'], ['z', 'a'], 'agrees'],
+  ['the place changes between two looks that differ', ['a'], ['y', 'z', 'a'], 'agrees'],
+]
+
+test.for(cases)('a suspect row where %s', async ([, source, place, verdict]) => {
+  expect(await settled(source, place, 4)).toBe(verdict)
+})
