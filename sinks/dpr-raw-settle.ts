@@ -16,8 +16,8 @@ export interface Staged {
   rows: number
   /** The folder's highest position. */
   readonly folder: { newest: Position }
-  /** The lowest position among its rows that came behind a higher one. */
-  doubtful: Position | null
+  /** Between which positions its rows lie that came behind a higher one; null when there are none. */
+  doubtful: { readonly from: Position; readonly to: Position } | null
   /** Whether there are `L` rows, `R` rows. */
   loads: boolean
   reads: boolean
@@ -84,24 +84,30 @@ function fileList(files: readonly string[]): string {
 
 /** The lowest position of the rows that may be older than what arrived before them. */
 export async function oldestInDoubt(connection: DuckDBConnection, staged: Staged): Promise<Position | null> {
-  if (!staged.loads && !staged.reads) return staged.doubtful
+  const streamed = staged.doubtful?.from ?? null
+  if (!staged.loads && !staged.reads) return streamed
   const rows = await connection.runAndReadAll(`SELECT min(position) FROM ${staged.rowsTable} WHERE op = 'R'`)
   const read = rows.getRows()[0]![0] as Position | null
-  if (read === null || staged.doubtful === null) return read ?? staged.doubtful
-  return read < staged.doubtful ? read : staged.doubtful
+  if (read === null || streamed === null) return read ?? streamed
+  return read < streamed ? read : streamed
 }
 
-/** Row by row: is there one of the same key that arrived before and is not older? Loads are exempt: DPR applies them first. */
-export function dropStale({ table, rowsTable, earlier }: Staged, journals: readonly string[]): string {
+/**
+ * Row by row: is there one of the same key that arrived before and is not older? Only of the keys of rows in doubt, which
+ * after a catching up are a few of the flush's. Loads are exempt: DPR applies them first.
+ */
+export function dropStale({ table, rowsTable, earlier, doubtful }: Staged, journals: readonly string[]): string {
   const key = keyExpression(table)
-  const here = `SELECT ${key} AS key, position, rowid AS arrived FROM ${rowsTable}`
+  const streamed = doubtful === null ? '' : ` OR (op <> 'L' AND position <= ${literal(doubtful.to)})`
+  const doubted = `IN (SELECT ${key} FROM ${rowsTable} WHERE op = 'R'${streamed})`
+  const here = `SELECT ${key} AS key, position, rowid AS arrived FROM ${rowsTable} WHERE ${key} ${doubted}`
   const before = [
     ...earlier.map((each) => `SELECT ${keyExpression(each.table)} AS key, position, -1 FROM ${each.rowsTable}`),
     ...(journals.length === 0
       ? []
       : [
           `SELECT key, position, -1 FROM read_parquet(${fileList(journals)}) AS j
-          WHERE name = ${literal(folderName(table))} AND key IN (SELECT ${key} FROM ${rowsTable})`,
+          WHERE name = ${literal(folderName(table))} AND key ${doubted}`,
         ]),
   ].map((sql) => ` UNION ALL ${sql}`)
   return `DELETE FROM ${rowsTable} WHERE op <> 'L' AND rowid IN (

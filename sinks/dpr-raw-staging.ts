@@ -130,9 +130,7 @@ function staging(instance: DuckDBInstance, connection: DuckDBConnection): Stagin
     if (meta.op === 'I') staged.inserts = true
     if (meta.op === 'L') staged.loads = true
     else if (meta.op === 'R') staged.reads = true
-    else if (meta.position < folder.newest && meta.position < (staged.doubtful ?? folder.newest)) {
-      staged.doubtful = meta.position
-    }
+    else if (meta.position < folder.newest) staged.doubtful = including(staged.doubtful, meta.position)
     if (meta.position > folder.newest) folder.newest = meta.position
     if (meta.position > highest) highest = meta.position
     const appender = appenders.get(staged)!
@@ -216,6 +214,12 @@ function staging(instance: DuckDBInstance, connection: DuckDBConnection): Stagin
       instance.closeSync()
     },
   }
+}
+
+function including(range: Staged['doubtful'], position: Position): Staged['doubtful'] {
+  if (range === null) return { from: position, to: position }
+  if (position < range.from) return { ...range, from: position }
+  return position > range.to ? { ...range, to: position } : range
 }
 
 const META_COLUMNS = ['op VARCHAR', '_timestamp VARCHAR', 'checkpoint_col VARCHAR', 'position VARCHAR']

@@ -114,6 +114,34 @@ test('a row read outside the stream neither overwrites a newer state nor brings 
   expect(await readDprTable(zone, ...folder(UNIFIED))).toHaveLength(2)
 })
 
+test('of a flush that begins behind the one before it, only what its own row is ahead of is left out', async () => {
+  const zone = rawZone()
+  const sink = await openDprRaw(zone)
+  const update = (offset: number, lsn: number, id: number, label: string, partition: number) =>
+    change({ offset, lsn, partition, before: row(id), after: row(id, { label }) })
+  await sink.places([0, 1])
+  await sink.write([
+    change({ offset: 0, lsn: 1000, after: row(1) }),
+    change({ offset: 1, lsn: 1100, after: row(2) }),
+    update(2, 3000, 1, 'Moved here', 0),
+  ])
+  await sink.write([
+    update(0, 1500, 1, 'Stale', 1),
+    change({ offset: 1, lsn: 2000, partition: 1, after: row(3) }),
+    update(2, 2500, 3, 'Changed', 1),
+    update(3, 4000, 1, 'Newest', 0),
+    update(4, 5000, 2, 'Changed', 0),
+  ])
+  const labels = (await rowsOf(zone, QUESTIONS, 'label')).map(({ label }) => label)
+  expect(labels).not.toContain('Stale')
+  expect(labels).toHaveLength(7)
+  expect(await readDprTable(zone, ...folder(QUESTIONS))).toEqual([
+    row(1, { label: 'Newest' }),
+    row(2, { label: 'Changed' }),
+    row(3, { label: 'Changed' }),
+  ])
+})
+
 test('a row found gone outside the stream leaves by a D row, unless the stream has brought it since', async () => {
   const zone = rawZone()
   const sink = await openDprRaw(zone)
