@@ -12,12 +12,12 @@ interface Shot {
 
 const at = (path: string) => (page: Page) => page.goto(path)
 
-/** An incident of DPS with people, of those that the load has not just made; the newest where none has any. */
+/** An incident of DPS with people, of those that the load has not just made; any where none has any. */
 async function incident(page: Page, form = ''): Promise<void> {
   await page.goto('/incidents?status=AWAITING_REVIEW&until=2025-12-15')
   const rows = page.getByRole('row').filter({ has: page.getByRole('cell', { name: 'DPS', exact: true }) })
   const references = await rows.getByRole('link').allTextContents()
-  for (const reference of references) {
+  for (const reference of references.toReversed()) {
     await page.goto(`/incidents/${reference}`)
     if ((await page.getByRole('region', { name: 'Prisoners involved' }).count()) > 0) break
   }

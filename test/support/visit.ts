@@ -102,7 +102,7 @@ function hidden(html: string): Record<string, string | string[]> {
 
 function wordsOf(html: string): string {
   const main = html.slice(html.indexOf('<main'))
-  return unescaped(main.replaceAll(/<[^>]*>/g, ' ')).replaceAll(/\s+/g, ' ')
+  return unescaped(main.replaceAll('<wbr>', '').replaceAll(/<[^>]*>/g, ' ')).replaceAll(/\s+/g, ' ')
 }
 
 function unescaped(text: string): string {
