@@ -36,6 +36,8 @@ export interface TopicFile {
   readonly db: DatabaseSync
   /** One durable transaction; nothing of it stays when `work` throws. DISK_FULL, STATE_LOCKED or SINK. */
   transaction<T>(work: () => T): T
+  /** One state of the file for everything that `work` reads; it does not write. */
+  snapshot<T>(work: () => T): T
   /** Runs `work` with SQLite's errors in the project's words. */
   guard<T>(work: () => T): T
   /** Bytes in use, without pages that wait to be used again. */
@@ -69,12 +71,23 @@ export function openTopicFile(directory: string): TopicFile {
   const pages = db.prepare(
     'SELECT (SELECT page_count FROM pragma_page_count) - (SELECT freelist_count FROM pragma_freelist_count) AS used',
   )
+  const look = db.prepare('BEGIN')
   const begin = db.prepare('BEGIN IMMEDIATE')
   const commit = db.prepare('COMMIT')
   return {
     path,
     db,
     guard: (work) => guarded(path, work),
+    snapshot: (work) =>
+      guarded(path, () => {
+        if (db.isTransaction) return work()
+        look.run()
+        try {
+          return work()
+        } finally {
+          commit.run()
+        }
+      }),
     transaction: (work) =>
       guarded(path, () => {
         begin.run()

@@ -36,12 +36,18 @@ export function openLogs(file: TopicFile): Logs {
   const make = db.prepare('INSERT INTO log (topic, partition, next, cleaned) VALUES (?, ?, 0, 0)')
   const insert = db.prepare('INSERT INTO record (id, time, key, value) VALUES (?, ?, ?, ?)')
   const advance = db.prepare('UPDATE log SET next = ? WHERE id = ?')
-  const forward = db.prepare('SELECT id, time, key, value FROM record WHERE id >= ? AND id < ? ORDER BY id')
+  const sizes = db.prepare(
+    'SELECT id, time, length(key), length(value) FROM record WHERE id >= ? AND id < ? ORDER BY id',
+  )
+  const bytes = db.prepare(`
+    SELECT CAST(group_concat(CAST(key AS TEXT) || coalesce(CAST(value AS TEXT), ''), '') AS BLOB)
+    FROM (SELECT key, value FROM record WHERE id >= ? AND id <= ? ORDER BY id)`)
   const backward = db.prepare(
     'SELECT id, time, key, value FROM record WHERE id >= ? AND id < ? ORDER BY id DESC LIMIT ?',
   )
   const lowest = db.prepare('SELECT min(id) AS id FROM record WHERE id >= ? AND id < ?')
-  forward.setReturnArrays(true)
+  sizes.setReturnArrays(true)
+  bytes.setReturnArrays(true)
   backward.setReturnArrays(true)
 
   return {
@@ -71,18 +77,21 @@ export function openLogs(file: TopicFile): Logs {
         },
       }
     },
+    // all bytes of a page at once: two arrays for each record would cost more than what becomes of them
     page: (log, from, maxBytes) =>
-      file.guard(() => {
-        const records: Received[] = []
-        let bytes = 0
+      file.snapshot(() => {
         const base = log.id * LOG_SPAN
-        for (const row of forward.iterate(base + from, base + log.next) as Iterable<unknown>) {
-          const record = received(log, row as Column[])
-          records.push(record)
-          bytes += record.key.length + (record.value?.length ?? 0)
-          if (bytes >= maxBytes) break
+        const found: Size[] = []
+        let total = 0
+        for (const row of sizes.iterate(base + from, base + log.next) as Iterable<unknown>) {
+          const size = row as Size
+          found.push(size)
+          total += size[2] + (size[3] ?? 0)
+          if (total >= maxBytes) break
         }
-        return { records, bytes }
+        if (found.length === 0) return { records: [], bytes: 0 }
+        const [whole] = bytes.get(base + from, found.at(-1)![0]) as unknown as [Uint8Array]
+        return { records: parted(log, found, buffer(whole)), bytes: total }
       }),
     last: (log, count) =>
       file.guard(() => {
@@ -97,6 +106,21 @@ export function openLogs(file: TopicFile): Logs {
         return first === null ? log.next : first - base
       }),
   }
+}
+
+/** Of a record: id, time, and the lengths of key and value. */
+type Size = readonly [id: number, time: number, key: number, value: number | null]
+
+function parted(log: Log, sizes: readonly Size[], whole: Buffer): Received[] {
+  let at = 0
+  const take = (length: number): Buffer => whole.subarray(at, (at += length))
+  return sizes.map(([id, timestampMs, key, value]) => ({
+    partition: log.partition,
+    offset: id - log.id * LOG_SPAN,
+    key: take(key),
+    value: value === null ? null : take(value),
+    timestampMs,
+  }))
 }
 
 function received(log: Log, [id, time, key, value]: Column[]): Received {
