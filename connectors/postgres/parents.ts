@@ -66,3 +66,20 @@ export function parentIndex(state: CaptureState): Parents {
     },
   }
 }
+
+/** The index, telling whether what was set through it routes anybody's changes another way than before. */
+export function watchedParents(parents: Parents): { readonly parents: Parents; readonly changed: boolean } {
+  let changed = false
+  return {
+    parents: {
+      ...parents,
+      set: (table, key, reference, position) => {
+        changed ||= (parents.find(table, key) ?? null) !== reference
+        parents.set(table, key, reference, position)
+      },
+    },
+    get changed() {
+      return changed
+    },
+  }
+}

@@ -31,7 +31,7 @@ export interface StreamObserver {
   moved?(reference: string, at: Position): void
   /**
    * Rows to hand on now, asked between transactions until it gives null: behind each logical message, and each time
-   * nothing more has come. It must not wait: the stream stands still until it resolves.
+   * nothing more has come. The stream stands still until it resolves: for long it gives empty batches instead.
    */
   pending(): Promise<Batch<Change<Tuple>> | null>
 }
@@ -82,7 +82,7 @@ export async function* streamFeed(options: StreamOptions): Feed<Change<Tuple>> {
 
   async function* pending(): Feed<Change<Tuple>> {
     if (observer === null) return
-    for (let batch = await observer.pending(); batch !== null; batch = await observer.pending()) {
+    for (let batch = await observer.pending(); batch !== null && !signal.aborted; batch = await observer.pending()) {
       if (items.length > 0) yield take()
       yield batch
     }
@@ -123,6 +123,7 @@ export async function* streamFeed(options: StreamOptions): Feed<Change<Tuple>> {
       }
       if (frames.length > 0) reached?.('received')
       for (const frame of frames) {
+        if (signal.aborted) return // also where `pending` was held up: what it held back must not come
         const keepalive = keepaliveOf(frame)
         if (keepalive !== null) {
           if (!transactions.within) markers.reached(keepalive.end, keepalive.clock)

@@ -10,9 +10,10 @@ import { position, type Lsn } from '../../core/position.ts'
 import { beginReading, type Seen } from './chunks.ts'
 import type { Heights } from './heights.ts'
 import type { Markers } from './markers.ts'
-import type { Parents } from './parents.ts'
+import { watchedParents, type Parents } from './parents.ts'
 import type { Placing } from './placed.ts'
 import type { StreamObserver } from './stream.ts'
+import { pause } from '../../core/pause.ts'
 import { unlessStopped } from './waiting.ts'
 import { snapshotOf, watermarkPrefix, watermarks, type Closed } from './watermarks.ts'
 
@@ -38,8 +39,12 @@ export interface Windows {
   read(client: pg.Client, table: Table, leaf: string, between: (seen: Seen) => Promise<Made | null>): Promise<Verdict>
   /** Resolves with the LSN of a marker behind everything handed on so far, when it is durable. */
   marked(): Promise<Lsn>
-  /** What is to be handed on next; null when there is nothing. */
-  next(): Batch<Change<Tuple>> | null
+  /**
+   * What is to be handed on next; null when there is nothing. Behind a window that moved parents it is empty batches,
+   * until the window's marker is durable: a replay does not read the window again, so what the stream routes by it must
+   * not come before the index keeps it. Empty ones, since whoever no longer listens can end no waiting.
+   */
+  next(): Promise<Batch<Change<Tuple>> | null>
   readonly committed: StreamObserver['committed']
   /** A watermark of the stream. */
   message(content: string): void
@@ -50,6 +55,8 @@ export interface Windows {
 }
 
 const BATCH_BYTES = 1 << 20
+const HELD_MS = 100
+const NOTHING: Batch<Change<Tuple>> = { items: [], ack: async () => {} }
 /** How many transactions are remembered before the oldest that may still matter is asked for. */
 const REMEMBERED = 50_000
 
@@ -58,14 +65,16 @@ export function windows(options: WindowOptions): Windows {
   const marks = watermarks(randomBytes(6).toString('hex'))
   /** Each is made when it is handed on: a marker then counts in what stands before it. */
   const ready: (() => Batch<Change<Tuple>>)[] = []
+  /** What the stream waits for. */
+  let held: Promise<void> | null = null
   let rememberMost = REMEMBERED
 
   async function emit(client: pg.Client, content: string): Promise<void> {
     await client.query('SELECT pg_logical_emit_message(true, $1, $2)', [watermarkPrefix(namespace), content])
   }
 
-  /** Rows to hand on, then a marker; resolves when both are durable. */
-  function handOn(changes: readonly Change<Tuple>[], durable: () => void): void {
+  /** Rows to hand on, then a marker; `durable` is told when both are. `moved` holds the stream until then. */
+  function handOn(changes: readonly Change<Tuple>[], moved: boolean, durable: () => void): void {
     let items: Change<Tuple>[] = []
     let bytes = 0
     const cut = (): void => {
@@ -80,7 +89,16 @@ export function windows(options: WindowOptions): Windows {
       if (bytes >= BATCH_BYTES) cut()
     }
     if (items.length > 0) cut()
-    ready.push(marked(durable))
+    if (!moved) return void ready.push(marked(durable))
+    ready.push(() => {
+      const whole = Promise.withResolvers<void>()
+      held = whole.promise
+      return marked(() => {
+        held = null
+        whole.resolve()
+        durable()
+      })()
+    })
   }
 
   function marked(durable: () => void): () => Batch<Change<Tuple>> {
@@ -102,14 +120,16 @@ export function windows(options: WindowOptions): Windows {
     const window = marks.open(table, (closed) => {
       if (closed.stale) return settled.resolve('stale')
       const { commitLsn, committedAt } = closed.transaction
+      const watched = watchedParents(parents)
       const placing: Placing = {
         position: position(epoch, commitLsn, 0),
         committedAt,
         partitions,
-        parents,
+        parents: watched.parents,
         streamedTo: heights.of,
       }
-      handOn(made!(placing, closed), () => settled.resolve('done'))
+      const changes = made!(placing, closed)
+      handOn(changes, watched.changed, () => settled.resolve('done'))
     })
     try {
       await emit(client, window.low)
@@ -149,7 +169,10 @@ export function windows(options: WindowOptions): Windows {
       await unlessStopped(whole.promise, signal)
       return lsn
     },
-    next: () => ready.shift()?.() ?? null,
+    next: async () => {
+      if (held !== null) await Promise.race([held, pause(HELD_MS, signal)])
+      return held === null ? (ready.shift()?.() ?? null) : NOTHING
+    },
     committed: marks.committed,
     message: marks.message,
     get rememberTooMuch() {

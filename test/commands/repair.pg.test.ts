@@ -148,7 +148,7 @@ describe('a slot that is gone', () => {
       const places = await comparePlaces(environment, () => stop(first))
       expect(places.filter((each) => each.differing > 0)).toEqual([])
 
-      await database.query(`SELECT pg_drop_replication_slot('${database.name}')`)
+      await database.dropSlot(database.name)
       await live(3, 40)
       const [gone] = await database.query<{ id: number }>(
         'SELECT id FROM prisoner_involvement ORDER BY id DESC LIMIT 1',

@@ -28,8 +28,11 @@ export interface CaptureRun {
   write?(changes: readonly Change[]): void | Promise<void>
   /** Stop when this holds; asked after each batch. */
   until(captured: Captured): boolean
-  /** False leaves a batch unacknowledged and ends the run there, as a crash would. */
-  acknowledge?(items: readonly Change<Tuple>[]): boolean
+  /**
+   * False leaves a batch unacknowledged and ends the run there, as a crash would; `later` leaves it so and goes on, as
+   * whoever reads ahead does until it has written.
+   */
+  acknowledge?(items: readonly Change<Tuple>[]): boolean | 'later'
   warn?(sentence: string): void
   /** As connectors/postgres/feed.ts has it. */
   readonly chunkBytes?: number
@@ -82,11 +85,12 @@ export async function runCapture(run: CaptureRun): Promise<Captured> {
     await run.write?.(changes)
     captured.changes.push(...changes)
     captured.bytes.push(...messages.map(({ value }) => value!.subarray(5).toString('hex')))
-    if (run.acknowledge?.(batch.items) === false) {
+    const acknowledged = run.acknowledge?.(batch.items) ?? true
+    if (acknowledged === false) {
       stop.abort()
       break
     }
-    await batch.ack()
+    if (acknowledged === true) await batch.ack()
     if (run.until(captured)) stop.abort()
   }
   return captured

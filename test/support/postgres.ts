@@ -7,6 +7,8 @@ export interface TestDatabase {
   readonly url: string
   readonly name: string
   query<R extends pg.QueryResultRow = pg.QueryResultRow>(sql: string, values?: readonly unknown[]): Promise<R[]>
+  /** Drops a slot once its walsender has ended, which takes a moment longer than who it sent to. */
+  dropSlot(slot: string): Promise<void>
   /** Drops it with its slots and connections. */
   drop(): Promise<void>
 }
@@ -19,10 +21,17 @@ export async function testDatabase(): Promise<TestDatabase> {
   url.pathname = `/${name}`
   const pool = new pg.Pool({ connectionString: url.href, max: 4 })
   pool.on('error', () => {})
+  const query: TestDatabase['query'] = async (sql, values) =>
+    (await pool.query(sql, values === undefined ? undefined : [...values])).rows as never
   return {
     url: url.href,
     name,
-    query: async (sql, values) => (await pool.query(sql, values === undefined ? undefined : [...values])).rows,
+    query,
+    dropSlot: async (slot) => {
+      const active = 'SELECT FROM pg_replication_slots WHERE slot_name = $1 AND active'
+      while ((await query(active, [slot])).length > 0) await new Promise((resolve) => setTimeout(resolve, 20))
+      await query('SELECT pg_drop_replication_slot($1)', [slot])
+    },
     drop: async () => {
       await pool.end()
       await once(

@@ -229,7 +229,7 @@ describe('doubt', () => {
     [
       'a slot dropped under a topic that has changes',
       async (first) => {
-        await database.query(`SELECT pg_drop_replication_slot('${name}')`)
+        await database.dropSlot(name)
         return first.changes
       },
       /does not exist although the raw topic has changes/,
@@ -237,7 +237,7 @@ describe('doubt', () => {
     [
       'a slot made again',
       async (first) => {
-        await database.query(`SELECT pg_drop_replication_slot('${name}')`)
+        await database.dropSlot(name)
         await database.query(`UPDATE report SET title = 'unseen'`)
         await database.query(`SELECT pg_create_logical_replication_slot('${name}', 'pgoutput')`)
         return first.changes

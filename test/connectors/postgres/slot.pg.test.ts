@@ -237,7 +237,7 @@ test('a network that swallows everything is noticed, and what was committed mean
 })
 
 describe('a slot of the same name that is not ours', () => {
-  const drop = (): Promise<unknown> => database.query(`SELECT pg_drop_replication_slot('${database.name}')`)
+  const drop = (): Promise<unknown> => database.dropSlot(database.name)
   const refusal = (): Promise<PipelineError> =>
     capture({ until: snapshotIsDone }).then(
       () => expect.unreachable('it was used'),
