@@ -26,7 +26,7 @@ import { projections } from './schemas/policy/projection.ts'
 import { unclassifiedWatch } from './schemas/policy/unclassified.ts'
 import { lateRawDecoder, rawDecoder } from './schemas/raw-decoder.ts'
 import { rawEncoder } from './schemas/raw-encoder.ts'
-import { analytics } from './sinks/analytics.ts'
+import { analytics, ANALYTICS_WRITE_BYTES } from './sinks/analytics.ts'
 import { dprRaw, DPR_FLUSH } from './sinks/dpr-raw.ts'
 import { governedOutputs } from './sinks/governed.ts'
 import type { SinkName } from './sinks/names.ts'
@@ -236,9 +236,20 @@ function readOptions({ config }: Runtime, reader: string, signal: AbortSignal) {
   return { group: `${config.NAMESPACE}.${reader}`, signal, aheadBytes: AHEAD_BYTES }
 }
 
-function unified(runtime: Runtime, hop: string, changes: ChangeFeed, ageMs: number): Feed<IncidentChange> {
-  const bytes = hop === 'dpr-raw' ? DPR_FLUSH.bytes : AHEAD_BYTES
-  const grouped = batch(changes.feed, { ageMs, bytes, size: (change) => change.bytes, epoch: changes.assignments })
+/** How much of the topic one write takes at most. */
+const WRITE_BYTES: Readonly<Record<SinkName, number>> = {
+  'dpr-raw': DPR_FLUSH.bytes,
+  operational: AHEAD_BYTES,
+  analytics: ANALYTICS_WRITE_BYTES,
+}
+
+function unified(runtime: Runtime, hop: SinkName, changes: ChangeFeed, ageMs: number): Feed<IncidentChange> {
+  const grouped = batch(changes.feed, {
+    ageMs,
+    bytes: WRITE_BYTES[hop],
+    size: (change) => change.bytes,
+    epoch: changes.assignments,
+  })
   return runtime.metrics.observed(hop, map(grouped, lateUnify()), (item) => item.change)
 }
 

@@ -59,7 +59,10 @@ class LateChange implements RowChange {
   readonly offset: number
   readonly bytes: number
   private readonly read: LastRead
-  private readonly at: ImagesAt
+  private readonly image: Images
+  private readonly record: Buffer
+  private readonly beforeAt: number
+  private readonly afterAt: number
 
   constructor(read: LastRead, at: ImagesAt, { op, table }: Head, origin: Origin, reference: string | null) {
     this.op = op
@@ -75,14 +78,16 @@ class LateChange implements RowChange {
     this.offset = origin.offset
     this.bytes = origin.bytes
     this.read = read
-    this.at = at
+    this.image = at.image
+    this.record = at.bytes
+    this.beforeAt = at.beforeAt
+    this.afterAt = at.afterAt
   }
 
   get before(): Row | null {
     const { read } = this
     if (read.beforeOf === this) return read.before
-    const { image, bytes, beforeAt } = this.at
-    read.before = image.read({ bytes, at: beforeAt })
+    read.before = this.image.read({ bytes: this.record, at: this.beforeAt })
     read.beforeOf = this
     return read.before
   }
@@ -90,8 +95,7 @@ class LateChange implements RowChange {
   get after(): Row | null {
     const { read } = this
     if (read.afterOf === this) return read.after
-    const { image, bytes, afterAt } = this.at
-    read.after = image.read({ bytes, at: afterAt })
+    read.after = this.image.read({ bytes: this.record, at: this.afterAt })
     read.afterOf = this
     return read.after
   }

@@ -30,6 +30,9 @@ export async function openStore(path: string, memoryLimit: string): Promise<Stor
     const instance = await DuckDBInstance.create(join(directory, 'store.duckdb'), {
       memory_limit: memoryLimit,
       threads: '2',
+      // What is freed goes back to the system soon: by default 128 MB for each thread may stay with the process.
+      allocator_flush_threshold: '8MB',
+      allocator_bulk_deallocation_flush_threshold: '8MB',
       preserve_insertion_order: 'false',
       // A write of 20,000 rows fills the default 16 MiB, and each checkpoint rewrites what the tables end with.
       checkpoint_threshold: '128MiB',

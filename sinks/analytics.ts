@@ -32,7 +32,7 @@ export interface AnalyticsOptions {
   readonly publish: { readonly intervalMs: number }
   /** Hears of each copy once analysts can open it. */
   readonly onPublished?: (copy: Published) => void
-  /** DuckDB's bound for what it holds in memory; beyond it spills into the directory. 320MB unless given. */
+  /** DuckDB's bound for what it holds in memory; beyond it spills into the directory. 192MB unless given. */
   readonly memoryLimit?: string
   /** How many changes of an entity stay in the store before they become a parquet file. 200,000 unless given. */
   readonly recentChanges?: number
@@ -47,6 +47,12 @@ export interface AnalyticsSink extends PlacedSink<IncidentChange> {
   currentRows(entity: Entity): AsyncIterable<AnalyticsRow>
 }
 
+/**
+ * What a feed should be grouped by before this sink: some 13,000 changes, whose statements then cost little a row. What
+ * is being written and what is read ahead meanwhile are held in memory.
+ */
+export const ANALYTICS_WRITE_BYTES = 4 << 20
+
 /** After so many rows other work gets its turn. */
 const ROWS_AT_ONCE = 2_000
 
@@ -55,7 +61,7 @@ const ROWS_AT_ONCE = 2_000
  * it holds what this sink cannot continue, DISK_FULL when there is no space.
  */
 export async function analytics(options: AnalyticsOptions): Promise<AnalyticsSink> {
-  const store = await openStore(options.directory, options.memoryLimit ?? '320MB')
+  const store = await openStore(options.directory, options.memoryLimit ?? '192MB')
   const opened: { closeSync(): void }[] = []
   try {
     return await openSink(store, options, opened)

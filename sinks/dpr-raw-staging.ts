@@ -80,6 +80,9 @@ export async function openStaging(options: StagingOptions): Promise<Staging> {
   const instance = await DuckDBInstance.create(':memory:', {
     memory_limit: options.memoryLimit,
     threads: String(options.threads),
+    // What is freed goes back to the system soon: by default 128 MB for each thread may stay with the process.
+    allocator_flush_threshold: '8MB',
+    allocator_bulk_deallocation_flush_threshold: '8MB',
     temp_directory: options.spillDirectory,
   })
   const connection = await instance.connect()
@@ -184,7 +187,7 @@ function staging(instance: DuckDBInstance, connection: DuckDBConnection): Stagin
       for (const [part, file] of files.entries()) {
         const window = files.length === 1 ? '' : ` LIMIT ${length} OFFSET ${part * length}`
         await run(
-          `COPY (SELECT ${select} FROM ${staged.rowsTable} WHERE ${picked}${window}) TO ${literal(file)} (FORMAT parquet, COMPRESSION snappy)`,
+          `COPY (SELECT ${select} FROM ${staged.rowsTable} WHERE ${picked}${window}) TO ${literal(file)} ${PARQUET}`,
         )
       }
     },
@@ -197,7 +200,7 @@ function staging(instance: DuckDBInstance, connection: DuckDBConnection): Stagin
           ({ table, rowsTable }) =>
             `SELECT ${literal(folderName(table))} AS name, ${keyExpression(table)} AS key, position FROM ${rowsTable}`,
         )
-      await run(`COPY (${parts.join(' UNION ALL ')}) TO ${literal(file)} (FORMAT parquet, COMPRESSION snappy)`)
+      await run(`COPY (${parts.join(' UNION ALL ')}) TO ${literal(file)} ${PARQUET}`)
     },
 
     clear: async () => {
@@ -221,6 +224,9 @@ function including(range: Staged['doubtful'], position: Position): Staged['doubt
   if (position < range.from) return { ...range, from: position }
   return position > range.to ? { ...range, to: position } : range
 }
+
+/** A row group is what each of the writer's threads holds in memory. */
+const PARQUET = '(FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE 32768)'
 
 const META_COLUMNS = ['op VARCHAR', '_timestamp VARCHAR', 'checkpoint_col VARCHAR', 'position VARCHAR']
 

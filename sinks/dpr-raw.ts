@@ -57,7 +57,7 @@ export interface DprRawOptions {
   readonly owner?: ContractOwner
   /** The size that a file should not exceed, counted as in the topic; 120 MB unless given. */
   readonly maxFileBytes?: number
-  /** DuckDB's memory and threads; `512MB` and 2 unless given. */
+  /** DuckDB's memory and threads; `256MB` and 2 unless given. */
   readonly memoryLimit?: string
   readonly threads?: number
   /** Milliseconds since the Unix epoch. */
@@ -217,7 +217,7 @@ async function openZone(storage: Storage, { onStep, memoryLimit, threads }: DprR
   const manifest = await openManifest(storage, onStep)
   const staging = await openStaging({
     spillDirectory: dirname(await storage.workFile('manifest/spilled/any')),
-    memoryLimit: memoryLimit ?? '512MB',
+    memoryLimit: memoryLimit ?? '256MB',
     threads: threads ?? 2,
   })
   return { manifest, staging }
