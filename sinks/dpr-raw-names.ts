@@ -16,15 +16,21 @@ export function changeFileName(stamp: number): string {
 
 let secondOfText = Number.NaN
 let secondText = ''
+/** The changes of a transaction have their time in common. */
+let microsOfText = Number.NaN
+let microsText = ''
 
 /** `_timestamp`, from microseconds since the Unix epoch: `2024-05-06 12:34:56.123456`, UTC. */
 export function timestampText(micros: number): string {
+  if (micros === microsOfText) return microsText
   const second = Math.floor(micros / 1_000_000)
   if (second !== secondOfText) {
     secondOfText = second
     secondText = new Date(second * 1000).toISOString().slice(0, 19).replace('T', ' ')
   }
-  return `${secondText}.${String(micros - second * 1_000_000).padStart(6, '0')}`
+  microsOfText = micros
+  microsText = `${secondText}.${String(micros - second * 1_000_000).padStart(6, '0')}`
+  return microsText
 }
 
 /** A commit time in the unit of `checkpoint_col`: hundredths of a second since the Unix epoch. */
