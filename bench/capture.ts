@@ -8,10 +8,12 @@
  *   latency      commit → readable, at a thousand transactions a second
  *   start        `kill -9` → first new row, at a thousand transactions a second
  *   start-busy   the same under all the load that the database makes
+ *   stalled      the broker stands still while a thousand changes a second are committed: what capture holds
  */
 import { join } from 'node:path'
 import { Kafka, logLevel } from 'kafkajs'
 import { pause } from '../core/pause.ts'
+import { stalled } from './capture-stalled.ts'
 import { captureTarget, filled, recordsOf, type Filled, type Target } from './capture-target.ts'
 import { latency, restart, type Times } from './capture-times.ts'
 import { startDebezium } from './debezium.ts'
@@ -19,7 +21,7 @@ import { changeOrders, insertOrders, IN_TRANSACTION, ORDERS } from './orders.ts'
 import type { Measured } from './process.ts'
 import type { BenchOptions } from './result.ts'
 
-const WHATS = ['catch-up', 'live', 'snapshot', 'transaction', 'latency', 'start', 'start-busy'] as const
+const WHATS = ['catch-up', 'live', 'snapshot', 'transaction', 'latency', 'start', 'start-busy', 'stalled'] as const
 type What = (typeof WHATS)[number]
 
 interface CaptureResult {
@@ -41,6 +43,10 @@ export async function captureBench(options: BenchOptions): Promise<readonly obje
   const target = await captureTarget()
   try {
     if (what === 'latency' || what === 'start' || what === 'start-busy') return [await times(target, what, options)]
+    if (what === 'stalled') {
+      await once(target)
+      return [{ name: 'capture', what, ...(await stalled(target, options)) }]
+    }
     if (options.against === 'debezium') return await against(target, options)
     const runs: Run[] = []
     if (what !== 'snapshot') await once(target)
@@ -56,7 +62,7 @@ interface Run extends Filled {
   readonly peakRssMiB: number
 }
 
-const PARTS: Readonly<Record<Exclude<What, 'latency' | 'start' | 'start-busy'>, typeof catchUp>> = {
+const PARTS: Readonly<Record<Exclude<What, 'latency' | 'start' | 'start-busy' | 'stalled'>, typeof catchUp>> = {
   'catch-up': catchUp,
   live: async (target, rows, run) => {
     const before = await recordsOf(target.runtime.raw)

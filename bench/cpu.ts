@@ -24,9 +24,18 @@ export function peakRssOf(pid: number): number {
   }
 }
 
-/** The process whose command line matches; null when there is none. */
+/** The process whose command line matches, one of our own where there are several; null when there is none. */
 export function pidOf(pattern: RegExp): number | null {
-  return pidsOf(pattern)[0] ?? null
+  const found = pidsOf(pattern)
+  return found.find((pid) => parentOf(pid) === process.pid) ?? found[0] ?? null
+}
+
+function parentOf(pid: number): number | null {
+  try {
+    return Number(readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ')[1])
+  } catch {
+    return null
+  }
 }
 
 /** The processes whose command lines match. */
