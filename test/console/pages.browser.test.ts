@@ -1,5 +1,6 @@
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { consolePages } from '../../console/pages/all.ts'
 import { ring } from '../../console/ring.ts'
 import {
   describeInBrowser,
@@ -7,7 +8,6 @@ import {
   expectPagesWell,
   expectPagesWithoutScript,
   expectWell,
-  MARKUP,
   openBrowser,
   type Opened,
   SCREENS,
@@ -16,7 +16,7 @@ import {
 } from '../support/browser.ts'
 import type { Visitor } from '../support/visitor.ts'
 import { startConsole, type TestConsole } from '../support/console.ts'
-import { enter, follow, tabTo, tick, write } from '../support/keyboard.ts'
+import { enter, follow } from '../support/keyboard.ts'
 import { keyboardFaults } from '../support/keyboard-walk.ts'
 import { fakeOperations, pipelinePages, sampleAt } from '../support/operations.ts'
 
@@ -30,33 +30,6 @@ const PAGES: readonly Opened[] = [
   ['OPERATOR', '/contracts', /Contracts/],
   ['OPERATOR', '/contracts/incidents.unified-Report', /Report/],
 ]
-
-const TABLE = `public.${MARKUP}`
-const REHEARSE = 'See what today’s rules make of them'
-
-/** Page, what is ticked, the button, and what the pipeline is asked for. */
-const ACTS: readonly (readonly [path: string, what: readonly (string | RegExp)[], button: string, asked: unknown[]])[] =
-  [
-    ['/tables', [/^public/], 'Read them again', ['snapshot', [TABLE]]],
-    ['/tables', [/^public/], 'Pause reading', ['hold', [TABLE], 'pause']],
-    ['/tables', [/^public/], 'Resume reading', ['hold', [TABLE], 'resume']],
-    ['/failures', ['3/7'], REHEARSE, ['rehearse', ['3/7']]],
-    ['/failures', ['3/7'], 'Replay', ['replay', ['3/7']]],
-    ['/failures', [], 'Skip', ['skip', ['3/7']]],
-    ['/failures?code=UNKNOWN_CODE', [], 'Replay', ['replay', ['3/7']]],
-    ['/reconciliation', [], 'Compare now', ['reconcile']],
-    ['/reconciliation', [], 'Repair everything', ['repair', null]],
-    [
-      '/reconciliation/rows?place=operational&entity=Report',
-      [],
-      'Repair these rows',
-      ['repair', { place: 'operational', entity: 'Report' }],
-    ],
-  ]
-
-/** What has the focus, and whether it is scrolled to its right end. */
-const STANDS = `(({ ariaLabel, scrollLeft, clientWidth, scrollWidth }) =>
-  [ariaLabel, scrollLeft > 0 && scrollLeft + clientWidth > scrollWidth - 2])(document.activeElement)`
 
 /** The numbers of the first page: told by a metric, drawn in the map, and beside both, but for its time and positions. */
 const NUMBERS = `(() => {
@@ -101,33 +74,6 @@ describeInBrowser('the pages of the pipeline', { timeout: 240_000 }, () => {
     ])
   })
 
-  test.for([true, false])('every act on them is done by keyboard alone, script %s', async (javaScript) => {
-    await visit({ javaScript }, async (page) => {
-      const by = { username: 'OPERATOR', reason: 'typed' }
-      for (const [path, what, button, expected] of ACTS) {
-        await page.goto(path)
-        for (const box of what) await tick(page, box)
-        if (button !== REHEARSE) await write(page, 'Why', 'typed')
-        await follow(page, button)
-        expect(operations.calls.at(-1)).toEqual(button === REHEARSE ? expected : [...expected, by])
-        operations.calls.length = 0
-      }
-    })
-  })
-
-  test('what a replay would do is gone through by keyboard alone, and replayed from there', async () => {
-    await visit({}, async (page) => {
-      await page.goto('/failures')
-      await follow(page, REHEARSE)
-      await page.getByText('Still refused: UNKNOWN_CODE').waitFor()
-      await expectWell(page, /What a replay would do/)
-      expect(await keyboardFaults(page)).toEqual([])
-      await write(page, 'Why', 'typed')
-      await follow(page, 'Replay them')
-      await page.getByText('Asked for: their rows are read again').waitFor()
-    })
-  })
-
   test('without script a menu is not needed on a phone; with script the keyboard opens it', async () => {
     await visit({ width: 375 }, async (page) => {
       await page.goto('/')
@@ -144,21 +90,6 @@ describeInBrowser('the pages of the pipeline', { timeout: 240_000 }, () => {
     })
   })
 
-  test('the first page is stopped and set going by keyboard, and its news take away neither focus nor place', async () => {
-    await visit({ width: 375 }, async (page) => {
-      await page.goto('/')
-      await tabTo(page, 'Every hop')
-      for (let presses = 0; presses < 20; presses++) await page.keyboard.press('ArrowRight')
-      const toItsEnd = ['Every hop', true]
-      await expect.poll(() => page.evaluate(STANDS)).toEqual(toItsEnd)
-      for (let times = 0; times < 2; times++) await page.waitForResponse(/pipeline.now/)
-      expect(await page.evaluate(STANDS)).toEqual(toItsEnd)
-      await follow(page, 'Stop updating this page')
-      await follow(page, 'Keep this page up to date')
-      await page.getByRole('link', { name: 'Stop updating this page' }).waitFor()
-    })
-  })
-
   test('no number of the first page stands beside those that /metrics tells', async () => {
     await visit({}, async (page) => {
       await page.goto('/?still')
@@ -167,15 +98,6 @@ describeInBrowser('the pages of the pipeline', { timeout: 240_000 }, () => {
       expect(beside).toEqual([])
       expect(map.length).toBeGreaterThan(20)
       expect(map.filter((number) => !told.includes(number))).toEqual([])
-    })
-  })
-
-  test('whoever may only look finds no act to do', async () => {
-    await visit({ as: 'WATCHER' }, async (page) => {
-      for (const path of ['/tables', '/failures', '/reconciliation']) {
-        await page.goto(path)
-        expect(await page.getByLabel('Why').count()).toBe(0)
-      }
     })
   })
 
@@ -198,8 +120,9 @@ describeInBrowser('the pages of the pipeline', { timeout: 240_000 }, () => {
     down.add(sampleAt(1_800_000_060_000, { capture: { state: 'down', says: 'Nobody reads the slot.' } }))
     const away = () => Promise.reject(new Error('away'))
     const stopped = await startConsole({
-      pages: pipelinePages(
+      pages: consolePages(
         fakeOperations({ pipeline: () => down, events: away, tables: away, failures: away, contracts: away }),
+        { file: '/nowhere', questions: [] },
       ),
     })
     const empty = await startConsole({
@@ -223,6 +146,10 @@ describeInBrowser('the pages of the pipeline', { timeout: 240_000 }, () => {
             ['/tables', /does not answer/],
             ['/failures', /cannot be read/],
             ['/contracts', /registry does not answer/],
+            ['/incidents', /The API does not answer/],
+            ['/incidents/10000001', /The API does not answer/],
+            ['/rollout', /The API does not answer/],
+            ['/access', /The API does not answer/],
           ] as const) {
             await page.goto(path)
             await page.getByText(says).waitFor()

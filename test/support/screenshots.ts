@@ -12,6 +12,9 @@ interface Shot {
 
 const at = (path: string) => (page: Page) => page.goto(path)
 
+/** More make a picture that nobody looks at. */
+const MOST_CHANGES = 25
+
 /** An incident of DPS with people, of those that the load has not just made; any where none has any. */
 async function incident(page: Page, form = ''): Promise<void> {
   await page.goto('/incidents?status=AWAITING_REVIEW&until=2025-12-15')
@@ -19,7 +22,8 @@ async function incident(page: Page, form = ''): Promise<void> {
   const references = await rows.getByRole('link').allTextContents()
   for (const reference of references.toReversed()) {
     await page.goto(`/incidents/${reference}`)
-    if ((await page.getByRole('region', { name: 'Prisoners involved' }).count()) > 0) break
+    const people = await page.getByRole('region', { name: 'Prisoners involved' }).count()
+    if (people > 0 && (await page.locator('details').count()) <= MOST_CHANGES) break
   }
   if (form !== '') await page.goto(new URL(page.url()).pathname + form)
 }
