@@ -1,4 +1,5 @@
 /** One stage as a process on Kafka. */
+import { setFlagsFromString } from 'node:v8'
 import { required } from '../config.ts'
 import { EXIT } from '../core/error.ts'
 import { capture, deliver, governed } from '../pipeline.ts'
@@ -18,6 +19,7 @@ export async function runStage(
   required(config, 'KAFKA_BROKERS')
   required(config, 'SCHEMA_REGISTRY_URL')
   if (name !== 'capture') required(config, 'PSEUDONYM_KEY')
+  if (name !== 'capture' && name !== 'unify') setFlagsFromString(SMALL_HEAP)
   const lock = name === 'capture' ? await lockStateDirectory(config.STATE_DIR) : null
   try {
     if (name === 'dpr-raw') await finishSwap(dprDirectory(config))
@@ -35,6 +37,12 @@ export async function runStage(
   }
   return EXIT.done
 }
+
+/**
+ * V8 lets a heap grow to a multiple of what lives in it before it collects: with a sink's, where DuckDB or PostgreSQL's
+ * share is the larger, to 1.4 of it. That costs nothing that can be measured, and takes a third off the heap.
+ */
+const SMALL_HEAP = '--heap-growing-percent=40'
 
 function stageOf(runtime: Runtime, name: 'capture' | 'unify' | SinkName): Stage {
   switch (name) {
