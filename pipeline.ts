@@ -26,11 +26,9 @@ import { projections } from './schemas/policy/projection.ts'
 import { unclassifiedWatch } from './schemas/policy/unclassified.ts'
 import { lateRawDecoder, rawDecoder } from './schemas/raw-decoder.ts'
 import { rawEncoder } from './schemas/raw-encoder.ts'
-import { analytics, ANALYTICS_WRITE_BYTES } from './sinks/analytics.ts'
-import { dprRaw, DPR_FLUSH } from './sinks/dpr-raw.ts'
 import { governedOutputs } from './sinks/governed.ts'
 import type { SinkName } from './sinks/names.ts'
-import { operationalStore } from './sinks/operational.ts'
+import { WRITE_BYTES } from './sinks/writes.ts'
 import { analyticsDirectory, dprDirectory, operationalUrl, topicsOf, type Runtime } from './runtime.ts'
 import { changeFeed, type ChangeFeed } from './transport/changes.ts'
 import { readHistory, readTails } from './transport/recovery.ts'
@@ -185,6 +183,7 @@ interface SinkListeners {
   readonly published?: (at: number) => void
 }
 
+/** The code of a sink, and what it stands on, is loaded when it is opened: capture needs none of it. */
 export async function openSink(
   config: Config,
   name: SinkName,
@@ -192,15 +191,20 @@ export async function openSink(
 ): Promise<PlacedSink<IncidentChange>> {
   const pseudonymKey = required(config, 'PSEUDONYM_KEY')
   switch (name) {
-    case 'dpr-raw':
+    case 'dpr-raw': {
+      const { dprRaw } = await import('./sinks/dpr-raw.ts')
       return dprRaw({ directory: dprDirectory(config), projections: projections('dpr-raw', pseudonymKey), warn })
-    case 'operational':
+    }
+    case 'operational': {
+      const { operationalStore } = await import('./sinks/operational.ts')
       return operationalStore({
         url: operationalUrl(config),
         projections: projections('operational', pseudonymKey),
         rulesVersion: RULES_VERSION,
       })
-    case 'analytics':
+    }
+    case 'analytics': {
+      const { analytics } = await import('./sinks/analytics.ts')
       return analytics({
         directory: analyticsDirectory(config),
         projections: projections('analytics', pseudonymKey),
@@ -208,6 +212,7 @@ export async function openSink(
         publish: { intervalMs: config.ANALYTICS_PUBLISH_MS * (1 - ANALYTICS_WAIT) },
         onPublished: ({ at }) => published(at),
       })
+    }
   }
 }
 
@@ -218,6 +223,8 @@ const RECOVERY_LOOK = 5_000
 const UNREAD = { next: 0, height: BEGINNING }
 
 const AHEAD_BYTES = 8 << 20
+/** More at a time makes capture no faster, and lets what it makes of it live long enough to be costly. */
+const CAPTURED_BYTES = 2 << 20
 /** What a change takes in memory beside its images. */
 const HELD_BYTES = 200
 
@@ -236,13 +243,6 @@ function readOptions({ config }: Runtime, reader: string, signal: AbortSignal) {
   return { group: `${config.NAMESPACE}.${reader}`, signal, aheadBytes: AHEAD_BYTES }
 }
 
-/** How much of the topic one write takes at most. */
-const WRITE_BYTES: Readonly<Record<SinkName, number>> = {
-  'dpr-raw': DPR_FLUSH.bytes,
-  operational: AHEAD_BYTES,
-  analytics: ANALYTICS_WRITE_BYTES,
-}
-
 function unified(runtime: Runtime, hop: SinkName, changes: ChangeFeed, ageMs: number): Feed<IncidentChange> {
   const grouped = batch(changes.feed, {
     ageMs,
@@ -255,5 +255,5 @@ function unified(runtime: Runtime, hop: SinkName, changes: ChangeFeed, ageMs: nu
 
 /** Encoding and sending one run while the next is decoded. */
 function ahead(feed: Feed<Change<Tuple>>): Feed<Change<Tuple>> {
-  return batch(feed, { ageMs: 0, bytes: AHEAD_BYTES, size: (change) => HELD_BYTES + imageBytes(change) })
+  return batch(feed, { ageMs: 0, bytes: CAPTURED_BYTES, size: (change) => HELD_BYTES + imageBytes(change) })
 }

@@ -47,12 +47,6 @@ export interface AnalyticsSink extends PlacedSink<IncidentChange> {
   currentRows(entity: Entity): AsyncIterable<AnalyticsRow>
 }
 
-/**
- * What a feed should be grouped by before this sink: some 13,000 changes, whose statements then cost little a row. What
- * is being written and what is read ahead meanwhile are held in memory.
- */
-export const ANALYTICS_WRITE_BYTES = 4 << 20
-
 /** After so many rows other work gets its turn. */
 const ROWS_AT_ONCE = 2_000
 

@@ -35,12 +35,6 @@ import type { TableCounts } from './dpr-raw-state.ts'
 import { openStorage, type Storage } from './dpr-raw-storage.ts'
 import type { ColumnKind } from './dpr-raw-tables.ts'
 
-/**
- * What a feed should be grouped by before this sink. The age is DMS's (rule dpr.flush); the size is less than its
- * 120 MB, since a flush is held in memory as rows, at some ten times its size in the topic.
- */
-export const DPR_FLUSH = { ageMs: 10_000, bytes: 32_000_000 } as const
-
 /** As DMS cuts its files (rule dpr.flush). */
 const MAX_FILE_BYTES = 120_000_000
 
