@@ -46,6 +46,7 @@ export function remount({ path }: SmallDisk, mode: 'ro' | 'rw'): void {
 }
 
 function asRoot(command: string, ...args: readonly string[]): void {
-  if (process.getuid?.() === 0) execFileSync(command, args)
-  else execFileSync('sudo', ['-n', command, ...args])
+  const stdio = 'pipe' // what it says of a failure is in the error
+  if (process.getuid?.() === 0) execFileSync(command, args, { stdio })
+  else execFileSync('sudo', ['-n', command, ...args], { stdio })
 }
