@@ -18,6 +18,8 @@ const STILL: Readonly<Record<Hop, string>> = {
   api: 'Nobody can ask the API. Topics, files, store and analytics go on.',
 }
 
+const READING = 'Its rows come in and go on to every place; what changes meanwhile is kept, and follows.'
+
 export function pipelinePage(operations: Operations) {
   return (app: FastifyInstance): void => {
     app.get('/', async (request, reply) => {
@@ -43,7 +45,7 @@ function now(operations: Operations) {
           state: sample.hops[hop].state,
           says: sample.hops[hop].says,
           since: moment(pipeline.since(hop)),
-          still: STILL[hop],
+          still: sample.hops[hop].state === 'reading' ? READING : STILL[hop],
         }))
   return {
     sample,
