@@ -4,11 +4,12 @@ import { readdirSync, readFileSync } from 'node:fs'
 /** Clock ticks a second of /proc/<pid>/stat. */
 const TICKS = 100
 
-/** User and system time in microseconds; 0 when the process is gone. */
+/** User and system time in microseconds, that of its ended children included; 0 when the process is gone. */
 export function cpuOf(pid: number): number {
   try {
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ')
-    return ((Number(fields[11]) + Number(fields[12])) * 1e6) / TICKS
+    const ticks = fields.slice(11, 15).reduce((sum, each) => sum + Number(each), 0)
+    return (ticks * 1e6) / TICKS
   } catch {
     return 0
   }

@@ -1,5 +1,5 @@
 /**
- * Every row of the source and of each place. The source is read by a thread of its own, the topics by this one, the
+ * Every row of the source and of each place. The source is read by a process of its own, the topics by this one, the
  * others by PostgreSQL and DuckDB, all at once: a row that was written meanwhile is a suspect, and settled like any other.
  */
 import { comparePlace } from './compare-place.ts'
@@ -21,7 +21,7 @@ export async function everyRow(run: Run): Promise<Found> {
   const start = await neededOrTold(0, options) // any marker: the first snapshot is whole
   const reading = readSource(run, told('source'))
   const stores = new Map<ProvenPlace, Promise<string>>()
-  // topics are decoded in this thread, one after the other
+  // topics are decoded in this process, one after the other
   let topics: Promise<unknown> = Promise.resolve()
   for (const place of places) {
     const read = async (): Promise<string> => {

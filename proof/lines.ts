@@ -1,4 +1,4 @@
-/** A file of CSV lines, which a scratch makes a table of: cheaper than any row by row interface, and any thread may write it. */
+/** A file of CSV lines, which a scratch makes a table of: cheaper than any row by row interface, and any process may write it. */
 import { closeSync, openSync, writeSync } from 'node:fs'
 
 export interface LineWriter {

@@ -28,7 +28,7 @@ const scan = (port: number, signal: AbortSignal): Promise<unknown> =>
     { signal, progress: () => {} },
   )
 
-test('what keeps the thread from reading comes out of it as the same error, with its remedy', async () => {
+test('what keeps the process from reading comes out of it as the same error, with its remedy', async () => {
   await expect(scan(await freePort(), new AbortController().signal)).rejects.toMatchObject({
     name: 'PipelineError',
     code: 'SOURCE_UNREACHABLE',
@@ -36,7 +36,7 @@ test('what keeps the thread from reading comes out of it as the same error, with
   })
 })
 
-test('an interruption ends the thread, whatever it waits for', async () => {
+test('an interruption ends the process, whatever it waits for', async () => {
   const port = await freePort()
   const stop = new AbortController()
   const asked = new Promise((resolve) => silent.listen(port, '127.0.0.1').once('connection', resolve))

@@ -1,14 +1,16 @@
-/** The thread of {@link scanSource}. */
-import { parentPort, workerData } from 'node:worker_threads'
+/** The process of {@link scanSource}: it reads what it is sent, says what became of it, and is ended by who started it. */
+import { once } from 'node:events'
 import { PipelineError } from '../core/error.ts'
 import { expectations } from './expected.ts'
 import { expectedLines } from './expected-lines.ts'
 import type { Said, SourceScan } from './source-scan.ts'
 import { sourceReader } from './source-rows.ts'
 
-const say = (said: Said): void => parentPort!.postMessage(said)
+const say = (said: Said): void => void process.send!(said)
 
-const { databaseUrl, tables, pseudonymKey, paths } = workerData as SourceScan
+process.once('disconnect', () => process.exit())
+const [scan] = (await once(process, 'message')) as [SourceScan]
+const { databaseUrl, tables, pseudonymKey, paths } = scan
 try {
   const lines = expectedLines(expectations(tables, pseudonymKey), paths)
   const source = await sourceReader(databaseUrl, tables)
