@@ -19,14 +19,22 @@ export interface CaptureState {
   ): void
   /** Forgets everything: the slot is new. */
   reset(): void
-  /** Forgets the index: it is about to be made again. */
-  forgetParents(): void
+  /** Forgets the index and begins another. */
+  rebuildParents(): Rebuild
   /** By partition, how far the raw topic reached when it was last noted; empty when it never was. */
   readonly ends: readonly number[]
   /** Notes it, durably. */
   keepEnds(ends: readonly number[]): void
   readonly requests: RequestStore
   close(): void
+}
+
+/** An index in the making: entries in any order, the newest of a key counts. A crash leaves none. */
+export interface Rebuild {
+  /** A null reference says that the row is gone. */
+  note(entries: Iterable<readonly [table: string, key: string, reference: string | null, at: Position]>): void
+  /** Makes it the index, whole up to the position. */
+  finish(position: Position): void
 }
 
 const VERSION = 4
@@ -92,9 +100,24 @@ function captureState(file: string, db: DatabaseSync): CaptureState {
       })
       position = BEGINNING
     },
-    forgetParents: () => {
-      inTransaction(db, file, () => db.exec('DELETE FROM parent; DELETE FROM position'))
+    rebuildParents: () => {
+      inTransaction(db, file, () => db.exec(REBUILT))
       position = BEGINNING
+      const note = db.prepare(NOTE)
+      return {
+        note: (entries) =>
+          inTransaction(db, file, () => {
+            for (const entry of entries) note.run(...entry)
+          }),
+        finish: (to) => {
+          inTransaction(db, file, () => {
+            db.exec('INSERT INTO parent SELECT tab, key, reference FROM rebuilt WHERE reference IS NOT NULL')
+            db.exec('DROP TABLE rebuilt')
+            setPosition.run(to)
+          })
+          position = to
+        },
+      }
     },
     get ends() {
       return (findEnds.all() as unknown as { next: number }[]).map(({ next }) => next)
@@ -108,6 +131,16 @@ function captureState(file: string, db: DatabaseSync): CaptureState {
     close: () => db.close(),
   }
 }
+
+const REBUILT = `
+  DELETE FROM parent;
+  DELETE FROM position;
+  DROP TABLE IF EXISTS rebuilt;
+  CREATE TABLE rebuilt (tab TEXT, key TEXT, reference TEXT, at TEXT NOT NULL, PRIMARY KEY (tab, key)) WITHOUT ROWID;
+`
+const NOTE = `
+  INSERT INTO rebuilt VALUES (?, ?, ?, ?)
+  ON CONFLICT DO UPDATE SET reference = excluded.reference, at = excluded.at WHERE excluded.at >= rebuilt.at`
 
 function applyEntry(
   put: StatementSync,

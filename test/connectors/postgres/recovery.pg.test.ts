@@ -164,6 +164,26 @@ test('an index that is older than the slot is made again from the topic', async 
   expect(told(topic)).toEqual(['d question 8 of 1008', 'c question 8 of 1009', 'u response 8 of 1009'])
 })
 
+test('an index that is made again has each parent where it was last, whichever partition is read first', async () => {
+  // each to every other incident in turn, so that old and new partitions stand in every order
+  for (let step = 1; step <= 3; step++)
+    await database.query(`UPDATE question SET report_id = 1 + (id + ${step} * 7) % 20`)
+  await capture({ until: await caughtUp() })
+  await rm(join(state.path, 'state'), { recursive: true })
+  await mkdir(join(state.path, 'state'))
+  await database.query(`UPDATE response SET response = 'behind'`)
+  const byPartition = topic.toSorted((a, b) => a.partition - b.partition)
+  const { changes } = await capture({ before: byPartition, until: await caughtUp() })
+  const expected = await database.query<{ id: number; reference: string }>(
+    `SELECT a.id, r.report_reference AS reference FROM response a JOIN question q ON q.id = a.question_id
+     JOIN report r ON r.id = q.report_id ORDER BY a.id`,
+  )
+  const found = streamed(changes)
+    .filter(({ table }) => table.name === 'response')
+    .map(({ after, reference }) => ({ id: Number(after!['id']), reference }))
+  expect(found.toSorted((a, b) => a.id - b.id)).toEqual(expected)
+})
+
 describe('a source that was restored to the past stops capture', () => {
   test('when the topic reaches beyond the end of its WAL', async () => {
     await database.query(`UPDATE report SET title = 'a'`)
