@@ -50,6 +50,8 @@ export function parentIndex(state: CaptureState): Parents {
       queue.push(entry)
     },
     merge: (position) => {
+      // what lies before is in it already, with what is newer: it would say of itself that it is older than it is
+      if (position < state.position) return
       let count = 0
       while (count < queue.length && queue[count]!.position <= position) count += 1
       const merged = queue.splice(0, count)

@@ -34,8 +34,9 @@ export interface CaptureRun {
    */
   acknowledge?(items: readonly Change<Tuple>[]): boolean | 'later'
   warn?(sentence: string): void
-  /** As connectors/postgres/feed.ts has it. */
+  /** As connectors/postgres/feed.ts has them. */
   readonly chunkBytes?: number
+  readonly reached?: PostgresSource['reached']
 }
 
 /** The ends of a topic that holds these changes in this order. */
@@ -77,6 +78,7 @@ export async function runCapture(run: CaptureRun): Promise<Captured> {
     accept: (table) => encoder.accept(table),
     warn: run.warn ?? (() => {}),
     ...(run.chunkBytes === undefined ? {} : { chunkBytes: run.chunkBytes }),
+    reached: run.reached,
   }
   for await (const batch of postgresFeed(source, stop.signal)) {
     const messages = await encoder.encode(batch.items)

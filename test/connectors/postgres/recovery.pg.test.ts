@@ -149,6 +149,34 @@ test('a child of a report that moved comes once, though capture dies before what
   expect(told(topic).filter((each) => each.startsWith('u response 3 of '))).toHaveLength(1)
 })
 
+test('a slot that forgot how far it was does not take the index back with it', async () => {
+  await database.query(`INSERT INTO response SELECT g, 8, 'NO' FROM generate_series(801, 812) g`)
+  await capture({ until: await caughtUp() })
+  const from = topic.length
+  await database.query(`UPDATE response SET response = 'YES' WHERE question_id = 8`)
+  await database.query(`BEGIN; DELETE FROM response WHERE question_id = 8; DELETE FROM question WHERE id = 8; COMMIT`)
+  const isThere = await caughtUp()
+  let whole = false
+  const dies = new Error('it dies where the index is merged and the slot not yet told')
+  const first = capture({
+    write: (changes) => {
+      topic.push(...changes)
+      whole = isThere({ changes: topic, bytes: [] })
+    },
+    until: () => false,
+    reached: (step) => {
+      if (step === 'merged' && whole) throw dies
+    },
+  })
+  await expect(first).rejects.toThrow(dies.message)
+  // its successor gets no further than its first marker
+  await capture({ until: () => true })
+  await capture({ until: await caughtUp() })
+  const its = told(topic.slice(from))
+  expect(its).toEqual([...new Set(its)])
+  expect(its.filter((each) => !each.endsWith(' of 1008'))).toEqual([])
+})
+
 test('an index that is older than the slot is made again from the topic', async () => {
   const live = join(state.path, 'state')
   const copy = join(state.path, 'copy')
