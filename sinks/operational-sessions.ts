@@ -7,6 +7,8 @@ const MOST = 2
 export interface Session {
   readonly client: pg.Client
   inTransaction: boolean
+  /** Whether it knows the statements of small writes. */
+  prepared: boolean
 }
 
 export interface Sessions {
@@ -33,7 +35,7 @@ export async function sessionsOf(first: pg.Client, { url, schema, create }: Sess
   await add(first)
 
   async function add(client: pg.Client): Promise<Session> {
-    const session = { client, inTransaction: false }
+    const session = { client, inTransaction: false, prepared: false }
     sessions.push(session)
     await client.query(create)
     return session

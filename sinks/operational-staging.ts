@@ -13,6 +13,10 @@ import { fieldColumns, LINEAGE, names, POSITION_TYPE, type Column } from './oper
 
 /** What lies in the temporary tables, or will once it is flushed, since the last `clear`. */
 export interface Staged {
+  /** How many rows and refusals. */
+  readonly size: number
+  /** The statement that empties the tables in which they lie: the last of their transaction, asked for once. */
+  emptying(): string
   readonly entities: ReadonlySet<Entity>
   /** Of which entities some rows are deletes. */
   readonly deleting: ReadonlySet<Entity>
@@ -55,12 +59,17 @@ export function staging(projections: Projections): Staging {
   const deleting = new Set<Entity>()
   const reading = new Set<Entity>()
   let anyUnmapped = false
+  let size = 0
+  /** The tables with dead rows, and how many those are. */
+  const worn = new Set<string>()
+  let deleted = 0
   let lineage = lineageText()
 
   return {
     add(item) {
       const { change, rows, refusal, absence } = item
       if (change.op === 'm') return
+      size += Math.max(1, rows.length)
       const text = lineage(change)
       const earlier = rows.length === 0 ? rows : rowsBefore(change)
       for (const row of rows) {
@@ -72,6 +81,20 @@ export function staging(projections: Projections): Staging {
       if (absence !== null || (refusal === null && (change.op !== 'd' || rows.length > 0))) return
       anyUnmapped = true
       unmapped.append(`${unmappedText(change, item)}\n`)
+    },
+    get size() {
+      return size
+    },
+    emptying() {
+      const used = [...entities].map((entity) => tables.get(entity)!.target.name)
+      if (anyUnmapped) used.push(unmapped.name)
+      for (const name of used) worn.add(name)
+      deleted += size
+      if (deleted <= MOST_DELETED) return used.map((name) => `DELETE FROM ${name}`).join(';')
+      const all = [...worn].join(', ')
+      worn.clear()
+      deleted = 0
+      return `TRUNCATE ${all}`
     },
     entities,
     deleting,
@@ -88,11 +111,18 @@ export function staging(projections: Projections): Staging {
       deleting.clear()
       reading.clear()
       anyUnmapped = false
+      size = 0
       for (const each of stages) each.take()
       lineage = lineageText()
     },
   }
 }
+
+/**
+ * So many rows leave their temporary tables as dead ones before the files are given back. ON COMMIT would give back those
+ * of every table, used or not, behind each write, which is dearer than a small write itself.
+ */
+const MOST_DELETED = 1_000
 
 interface Stage {
   readonly name: string
@@ -122,7 +152,7 @@ function stage(name: string, columns: readonly Column[]): Stage {
 
   return {
     name,
-    create: `CREATE TEMP TABLE ${name} (${definitions}) ON COMMIT DELETE ROWS`,
+    create: `CREATE TEMP TABLE ${name} (${definitions})`,
     append(line) {
       const most = line.length * MOST_BYTES
       if (at + most > open.length) {

@@ -61,9 +61,9 @@ async function openSink(
 ): Promise<PlacedSink<IncidentChange>> {
   const { url, projections, rulesVersion } = options
   const staged = staging(projections)
+  const { prepare, amend, merge: mergeStaged } = merge(projections, rulesVersion)
   const sessions = await sessionsOf(client, { url, schema: options.schema ?? SCHEMA, create: staged.create })
   const places = await reached(client)
-  const { amend, merge: mergeStaged } = merge(projections, rulesVersion)
   const stillOurs = sameStore(generation)
 
   /** In whose transaction pieces lie. */
@@ -118,10 +118,22 @@ async function openSink(
   }
 
   function takePart(): Part {
-    const part = { copies: staged.take(), amend: amend(staged), merge: mergeStaged(staged), places: places.sql() }
+    const part = {
+      copies: staged.take(),
+      prepare: prepare(staged),
+      amend: amend(staged),
+      merge: mergeStaged(staged),
+      places: places.sql(),
+    }
     staged.clear()
     places.commit()
     return part
+  }
+
+  async function prepareFor(session: Session, statements: readonly string[]): Promise<void> {
+    if (session.prepared || statements.length === 0) return
+    for (const statement of statements) await session.client.query(statement)
+    session.prepared = true
   }
 
   async function copy(session: Session, copies: readonly Copy[]): Promise<void> {
@@ -134,6 +146,7 @@ async function openSink(
   /** After the part before it, whose places come first; what does not hang on its rows is done meanwhile. */
   async function commit(session: Session, part: Part, before: Promise<void>): Promise<void> {
     const { client: its } = session
+    await prepareFor(session, part.prepare)
     await copy(session, part.copies)
     const early = session.inTransaction && sessions.busy() > 1
     if (early) await its.query(part.amend)
@@ -170,6 +183,7 @@ async function openSink(
 /** Of a write: what is copied, and what then is done with it. */
 interface Part {
   readonly copies: readonly Copy[]
+  readonly prepare: readonly string[]
   readonly amend: string
   readonly merge: string
   readonly places: string

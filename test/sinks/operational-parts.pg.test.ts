@@ -140,3 +140,29 @@ test('a store that is swapped in the midst of a write waits for the parts that h
   await sink.close()
   await database.drop()
 })
+
+/** Of the sink's temporary table, in bytes. */
+async function stagedBytes({ query }: TestDatabase): Promise<number> {
+  const [row] = await query<{ bytes: string }>(
+    `SELECT sum(pg_relation_size(oid)) AS bytes FROM pg_class WHERE relname = 'staged_report' AND relpersistence = 't'`,
+  )
+  return Number(row!.bytes)
+}
+
+test('what is staged leaves with its transaction, and small writes take no more room however many they are', async () => {
+  const database = await testDatabase()
+  const sink = await openStore(database.url)
+  const sizes: number[] = []
+  for (let n = 0; n < 6_000; n += 30) {
+    await sink.write(items.slice(n, n + 30))
+    sizes.push(await stagedBytes(database))
+  }
+  expect(sizes[0]).toBeGreaterThan(0)
+  expect(Math.max(...sizes.slice(100))).toBeLessThanOrEqual(Math.max(...sizes.slice(0, 100)))
+  await sink.write(items.slice(6_000, 14_001))
+  expect(await stagedBytes(database)).toBe(0)
+  await sink.write(items.slice(14_001))
+  expect(await heldIn(database)).toEqual({ reports: items.length, amendments: items.length, next: items.length })
+  await sink.close()
+  await database.drop()
+})
