@@ -46,11 +46,15 @@ const WALK = `window.walk = (() => {
     const there = document.elementFromPoint((left + right) / 2, (top + bottom) / 2)
     return there !== null && (one.contains(there) || [...(one.labels ?? [])].some((label) => label.contains(there)))
   })
+  // where the stop before stands; a stop may be looked at twice
   let lowest = -Infinity
+  let stop = null
+  let top = -Infinity
   return {
     begin() {
       remember()
-      lowest = -Infinity
+      top = -Infinity
+      stop = null
       document.body.tabIndex = -1
       document.body.focus()
       document.body.removeAttribute('tabindex')
@@ -63,13 +67,15 @@ const WALK = `window.walk = (() => {
       const at = one === null || one === document.body ? -1 : stops().indexOf(group(one))
       if (at < 0) return { at: null, name: one === null || one === document.body ? '' : name(one), faults: [], manifold: false, open: null }
       remember()
+      if (one !== stop) lowest = top
+      stop = one
       const box = one.getBoundingClientRect()
       const faults = []
       if (looks(one) === before.get(one)) faults.push('looks as without the focus')
       if (!inSight(one)) faults.push('cannot be seen')
       if (one.closest('[aria-hidden=true], [inert]') !== null) faults.push('is hidden from screen readers')
       if (box.bottom + scrollY <= lowest) faults.push('stands above what comes before it')
-      lowest = box.top + scrollY
+      top = box.top + scrollY
       return { at, name: name(one), faults, manifold: /date|time|month|week/.test(one.type ?? ''), open: one.matches('summary') ? one.parentElement.open : null }
     },
     still: () => [
