@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
 import {
   breakOneRow,
   forgetUnknownRole,
+  isRefused,
   knowUnknownRole,
   openDemoConsole,
   shownNumbers,
@@ -46,20 +47,15 @@ test('every number of the first page is that of /metrics of the same moment', as
   )
 })
 
-/** In the store, which reads the raw topic for itself. */
-async function isRefused(): Promise<boolean> {
-  return (await demo.database.query(`SELECT FROM prisons.incidents_incomplete WHERE code = 'UNKNOWN_CODE'`)).length > 0
-}
-
 test('a dead letter is shown, rehearsed, and after the rules know its code replayed, with who and why', async () => {
   const mend = await breakOneRow(demo.database)
-  await until(async () => (await words('/failures')).includes('Unknown code') && (await isRefused()))
+  await until(async () => (await words('/failures')).includes('Unknown code') && (await isRefused(demo.database)))
   const rehearse = async (): Promise<string> => (await operator.send('/failures', { act: 'rehearse' })).words
   expect(await rehearse()).toContain('Still refused: UNKNOWN_CODE')
   knowUnknownRole()
   expect(await rehearse()).toContain('Would give upsert')
   await act('/failures', { act: 'replay', reason: 'the role is in the tables now' })
-  await until(async () => !(await isRefused()))
+  await until(async () => !(await isRefused(demo.database)))
   const page = await words('/')
   expect(page).toContain('Replay dead letters')
   expect(page).toContain('the role is in the tables now')

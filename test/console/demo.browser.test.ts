@@ -19,6 +19,7 @@ import { enter, follow, tick, write } from '../support/keyboard.ts'
 import {
   breakOneRow,
   forgetUnknownRole,
+  isRefused,
   knowUnknownRole,
   openDemoConsole,
   shownNumbers,
@@ -106,19 +107,14 @@ describeInBrowser('the demo’s console', { timeout: 240_000 }, () => {
       await comes(page, '/failures', 'Unknown code')
       await follow(page, /^See what today/)
       await page.getByText('Still refused: UNKNOWN_CODE').waitFor()
+      await until(() => isRefused(demo.database))
       knowUnknownRole()
       await page.goto('/failures')
       await tick(page, /^\d+\/\d+$/)
       await write(page, 'Why', 'the role is in the tables now')
       await follow(page, 'Replay')
       await page.getByText('Asked for: their rows are read again').waitFor()
-      await until(async () => {
-        const rows = await demo.database.query(
-          `SELECT 1 FROM prisons.incidents_prisoner_involvement WHERE prisoner_role = 'PERPETRATOR' AND source = 'NOMIS'
-           UNION ALL SELECT 1 FROM prisons.incidents_staff_involvement WHERE staff_role = 'ACTIVELY_INVOLVED' AND source = 'NOMIS'`,
-        )
-        return rows.length > 0
-      })
+      await until(async () => !(await isRefused(demo.database)))
       await page.goto('/')
       expect(await page.locator('main').innerText()).toMatch(
         /OPERATOR\s+Replay dead letters\s+the role is in the tables now/,

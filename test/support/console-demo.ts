@@ -127,6 +127,11 @@ export async function breakOneRow(database: TestDatabase): Promise<() => Promise
   return () => become(role)
 }
 
+/** Whether the store, which reads the raw topic for itself, has met the unknown role, and no row that mends it. */
+export async function isRefused(database: TestDatabase): Promise<boolean> {
+  return (await database.query(`SELECT FROM prisons.incidents_incomplete WHERE code = 'UNKNOWN_CODE'`)).length > 0
+}
+
 /** As the next version of the code tables might; `forgetUnknownRole` takes it back. */
 export function knowUnknownRole(): void {
   const [prisoners, staff] = ROLE_TABLES()
