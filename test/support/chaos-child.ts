@@ -41,3 +41,5 @@ try {
   lock?.release()
 }
 if (process.connected) process.disconnect()
+// as commands/main.ts: what a library leaves open must not keep the process
+setTimeout(() => process.exit(), 2_000).unref()
