@@ -7,7 +7,7 @@
 import type pg from 'pg'
 import type { Change, Table, Tuple } from '../../core/change.ts'
 import type { Feed } from '../../core/feed.ts'
-import { lsnOf, position, type Lsn, type Position } from '../../core/position.ts'
+import { lsnOf, position } from '../../core/position.ts'
 import type { Tail } from '../../core/tail.ts'
 import { openAcks, type Acks } from './acks.ts'
 import { capturedTables, type CapturedTables } from './captured.ts'
@@ -26,7 +26,7 @@ import { WORKERS } from './reread-request.ts'
 import { FIRST_SNAPSHOT, rereads, type Rereads } from './rereads.ts'
 import { serverSettings } from './server-settings.ts'
 import { connect, disconnect, sourceError } from './session.ts'
-import { checkIdentity, claimSlot, ensureSlot, epochOfTails, identify, isOfEpoch, type Slot } from './slot.ts'
+import { checkIdentity, claimSlot, ensureSlot, epochOfTails, identify, knownTo, type Slot } from './slot.ts'
 import { openShapes, type Shapes } from './shapes.ts'
 import { openState, type CaptureState } from './state.ts'
 import type { Reached } from './steps.ts'
@@ -230,11 +230,6 @@ async function findPublication(
   if (shapes.publication !== null && shapes.publication !== oid)
     tables.readAll(`publication ${publication} was dropped and made again`)
   shapes.setPublication(oid)
-}
-
-/** Markers begin where the index stands: the slot may have forgotten how far it was, the index never goes back with it. */
-function knownTo({ confirmed }: Slot, floor: Position, epoch: number): Lsn {
-  return isOfEpoch(floor, epoch) ? Math.max(confirmed, lsnOf(floor)) : confirmed
 }
 
 async function prepareIndex(

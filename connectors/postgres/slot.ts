@@ -177,6 +177,11 @@ export function isOfEpoch(height: Position, epoch: number): boolean {
   return height !== '' && epochOf(height) === epoch
 }
 
+/** Markers begin where the index stands: the slot may have forgotten how far it was, the index never goes back with it. */
+export function knownTo({ confirmed }: Slot, floor: Position, epoch: number): Lsn {
+  return isOfEpoch(floor, epoch) ? Math.max(confirmed, lsnOf(floor)) : confirmed
+}
+
 /**
  * Whether an operator has accepted the source as it is, and nothing has been read since: every partition's newest marker
  * opens an epoch, at LSN 0. The slot may then be made, and everything is read.
