@@ -1,4 +1,7 @@
-/** The rows that changed since a position or a moment, in every place, without reading the others. */
+/**
+ * The rows that changed since a position or a moment, in every place, without reading the others. Each place is asked for
+ * some thousands of keys at a time, so it pays while they are few.
+ */
 import { tableName, type Change } from '../core/change.ts'
 import { ENTITIES } from '../core/incident.ts'
 import { unify } from '../transforms/unify.ts'
@@ -13,11 +16,16 @@ import { keyOf } from './source-keys.ts'
 import { scanTopic } from './topic-scan.ts'
 import { countOf } from './verdict.ts'
 
-export async function changedRows(run: Run, since: Since): Promise<Found> {
+/** Where more rows of a form than this changed, reading everything once is quicker than asking for them. */
+const FEW = 20_000
+
+/** Null when too many rows changed for looking at them alone; nothing was judged then. */
+export async function changedRows(run: Run, since: Since): Promise<Found | null> {
   const { source, expected, places, options } = run
   const fence = await source.lsn()
   const needed = await neededOrTold(fence, options)
   const changed = await changedIn(run, since)
+  if (changed === null) return null
   const settled = new Map<ProvenPlace, PlaceFound>()
   await Promise.all(
     places.map(async (place) => {
@@ -38,8 +46,8 @@ export async function changedRows(run: Run, since: Since): Promise<Found> {
 
 type Changed = Map<Form, Map<string, Suspect>> & { refused: number; copies: number }
 
-/** The rows of every form that the raw topic's changes since then are about. */
-async function changedIn({ options, expected, unreadable }: Run, since: Since): Promise<Changed> {
+/** The rows of every form that the raw topic's changes since then are about; null when they are too many. */
+async function changedIn({ options, expected, unreadable }: Run, since: Since): Promise<Changed | null> {
   const { raw, registry } = options
   const names = new Map(expected.tables.map((table, i) => [tableName(table), i]))
   const changed: Changed = Object.assign(new Map<Form, Map<string, Suspect>>(), { refused: 0, copies: 0 })
@@ -68,10 +76,13 @@ async function changedIn({ options, expected, unreadable }: Run, since: Since): 
     unreadable: noting(raw, unreadable),
     each,
   })()
+  const areMany = (): boolean => forms.some((form) => changed.get(form)!.size > (options.few ?? FEW))
   await scanTopic({
     topic: raw,
     take: async (records) => void (await rows(records)),
+    enough: areMany,
   })
+  if (areMany()) return null
   changed.refused = [...refused.values()].filter(Boolean).length
   return changed
 }

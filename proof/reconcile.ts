@@ -32,8 +32,10 @@ export interface ReconcileOptions {
   readonly analyticsDirectory: string
   /** All of them when it is absent. */
   readonly places?: readonly PlaceName[]
-  /** Only rows that changed since; every row when it is absent. */
+  /** Only rows that changed since, unless they are so many that reading every row is quicker. Every row when it is absent. */
   readonly since?: Since
+  /** As many changed rows of one shape are still looked at alone. 20,000 unless given. */
+  readonly few?: number
   /** How long each place may take to pass a fence, and its rows to settle. */
   readonly timeoutMs: number
   readonly signal: AbortSignal
@@ -44,7 +46,7 @@ export interface PlaceResult {
   readonly place: string
   /** A source table as `schema.table`, or a unified entity. */
   readonly entity: string
-  /** Rows that the place holds; with `since` the rows that were looked at. */
+  /** Rows that the place holds; of a few that changed `since`, those that were looked at. */
   readonly rows: number
   readonly differing: number
   /** Rows that kept changing, or were too many to look at. */
@@ -81,7 +83,8 @@ export async function reconcile(options: ReconcileOptions): Promise<Reconciliati
   try {
     const run = await openRun({ options, source, scratch, expected: expectations(tables, options.pseudonymKey) })
     opened.push(...run.places)
-    const found = options.since === undefined ? await everyRow(run) : await changedRows(run, options.since)
+    const few = options.since === undefined ? null : await changedRows(run, options.since)
+    const found = few ?? (await everyRow(run))
     const results = await named(run, found.places)
     const unreadable = [...run.unreadable]
     return {

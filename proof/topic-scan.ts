@@ -9,6 +9,8 @@ export interface Scan {
   /** Offsets before `from` whose records are taken too, by partition and rising. */
   readonly also?: ReadonlyMap<number, readonly number[]>
   readonly take: (records: readonly Received[]) => Promise<void>
+  /** Asked before each page: true when nothing more is wanted. */
+  readonly enough?: () => boolean
 }
 
 /** Records handed over at once: so few that what is made of them is garbage before the collector comes. */
@@ -18,13 +20,13 @@ const TAKEN = 250
  * Takes every record up to the end that the topic has now, one partition after the other, outside any group: readers of
  * the same topic neither wait for each other nor leave a trace. Resolves to that end.
  */
-export async function scanTopic({ topic, from, also, take }: Scan): Promise<ReadonlyMap<number, number>> {
+export async function scanTopic({ topic, from, also, take, enough }: Scan): Promise<ReadonlyMap<number, number>> {
   const bounds = await topic.bounds()
   for (const [partition, { low, high }] of bounds.entries()) {
     await takeSingle(topic, partition, also?.get(partition) ?? [], take)
     let next = Math.max(low, from?.get(partition) ?? low)
     let page = pageOf(topic, partition, next, high)
-    while (page !== null) {
+    while (page !== null && enough?.() !== true) {
       const { records, next: behind } = await page
       next = behind
       page = pageOf(topic, partition, next, high) // comes while this one is taken

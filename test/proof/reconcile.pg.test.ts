@@ -220,6 +220,9 @@ describe('reconcile', () => {
       expect(found(result)).toEqual([`operational ${prisonerId(id)} different`])
       expect(result.places.map(({ place }) => place)).not.toContain('analytics')
       expect(result.places.reduce((sum, each) => sum + each.rows, 0)).toBeLessThan(2_000)
+      const many = await reconciled({ since, places: ['operational'], few: 0 })
+      expect(found(many)).toEqual([`operational ${prisonerId(id)} different`])
+      expect(many.rows).toBeGreaterThan(2_000) // every row was read instead
     } finally {
       await database.query(set, [prisonerId(id), was!.role])
     }
