@@ -1,5 +1,5 @@
 /** What a place holds against what it must hold, by key and hash. */
-import { expectedSql, isTableForm, originSql, type Expectations, type Form, type Unit } from './expected.ts'
+import { expectedSql, isTableForm, type Expectations, type Form, type Unit } from './expected.ts'
 import { streamed } from './proven-place.ts'
 import type { Scratch } from './scratch.ts'
 import type { Suspect } from './settle.ts'
@@ -23,27 +23,30 @@ export async function comparePlace(
 ): Promise<PlaceComparison> {
   const connection = await scratch.connect()
   const counts = new Map<number, number>()
-  const rows = `SELECT kind, count(*) FROM ${table} WHERE digest <> UUID '${GONE_UUID}' GROUP BY kind`
-  for await (const [kind, n] of streamed(connection, rows)) counts.set(Number(kind), Number(n))
   const suspects: Suspect[] = []
   const unexamined: Unit[] = []
+  const held = `(SELECT kind, key, digest FROM ${table} WHERE digest <> UUID '${GONE_UUID}')`
   const sql = `
-    SELECT coalesce(x.kind, p.kind) AS kind, coalesce(x.key, p.key) AS key, o.origin_table, o.origin_key
-    FROM (${expectedSql(form)}) x
-    FULL JOIN (SELECT kind, key, digest FROM ${table} WHERE digest <> UUID '${GONE_UUID}') p
-      ON x.kind = p.kind AND x.key = p.key
-    LEFT JOIN (${originSql(form)}) o ON o.kind = x.kind AND o.key = x.key
+    SELECT coalesce(x.kind, p.kind), coalesce(x.key, p.key), x.origin_table, x.origin_key
+    FROM (${expectedSql(form)}) x FULL JOIN ${held} p ON x.kind = p.kind AND x.key = p.key
     WHERE x.digest IS DISTINCT FROM p.digest`
-  for await (const [kind, key, originTable, originKey] of streamed(connection, sql)) {
-    const unit = { kind: Number(kind), key: String(key) }
-    if (suspects.length >= EXAMINED) {
-      unexamined.push({ kind: unit.kind, key: '' })
-      continue
+  await scratch.inTurn(async () => {
+    for await (const [kind, n] of streamed(connection, `SELECT kind, count(*) FROM ${held} GROUP BY kind`)) {
+      counts.set(Number(kind), Number(n))
     }
-    const origin =
-      originTable === null || originTable === undefined ? null : { table: Number(originTable), key: String(originKey) }
-    suspects.push({ ...unit, origin: isTableForm(form) ? { table: unit.kind, key: unit.key } : origin })
-  }
+    for await (const [kind, key, originTable, originKey] of streamed(connection, sql)) {
+      const unit = { kind: Number(kind), key: String(key) }
+      if (suspects.length >= EXAMINED) {
+        unexamined.push({ kind: unit.kind, key: '' })
+        continue
+      }
+      const origin =
+        originTable === null || originTable === undefined
+          ? null
+          : { table: Number(originTable), key: String(originKey) }
+      suspects.push({ ...unit, origin: isTableForm(form) ? { table: unit.kind, key: unit.key } : origin })
+    }
+  })
   return { rows: expected.kinds(form).map((_, kind) => counts.get(kind) ?? 0), suspects, unexamined }
 }
 

@@ -114,19 +114,17 @@ export function expectations(tables: readonly Table[], pseudonymKey: string): Ex
   }
 }
 
-/** The rows that a form must have, as `kind, key, digest`, out of what `loadExpected` made. */
+/**
+ * The rows that a form must have, as `kind, key, digest`, out of what `loadExpected` made; where the form's rows are not
+ * the source's own, with the source row as `origin_table, origin_key`.
+ */
 export function expectedSql(form: Form): string {
-  if (form === 'table') return 'SELECT kind, key, digest FROM expected_row'
-  if (form === 'dpr-table') return 'SELECT kind, key, dpr AS digest FROM expected_row WHERE dpr IS NOT NULL'
-  return `SELECT kind, key, ${digestColumn(form)} AS digest FROM expected_unified`
+  if (form === 'table') return `SELECT kind, key, digest, ${ITSELF} FROM expected_row`
+  if (form === 'dpr-table') return `SELECT kind, key, dpr AS digest, ${ITSELF} FROM expected_row WHERE dpr IS NOT NULL`
+  return `SELECT kind, key, ${digestColumn(form)} AS digest, origin_table, origin_key FROM expected_unified`
 }
 
-/** The source row of a unit, as `origin_table, origin_key` by `kind, key`. */
-export function originSql(form: Form): string {
-  return isTableForm(form)
-    ? 'SELECT kind, key, kind AS origin_table, key AS origin_key FROM expected_row'
-    : 'SELECT kind, key, origin_table, origin_key FROM expected_unified'
-}
+const ITSELF = 'CAST(NULL AS UTINYINT) AS origin_table, CAST(NULL AS VARCHAR) AS origin_key'
 
 export function unitKey({ kind, key }: Unit): string {
   return rowKey(kind, key)

@@ -67,8 +67,9 @@ export async function analyticsProof({ directory, projections, scratch }: Analyt
           ({ view, cells }, kind) =>
             `SELECT ${kind}::UTINYINT AS kind, id AS key, ${duckDigest(cells)} AS digest FROM ${catalog}.${view}`,
         )
-        await connection.run(`CREATE TABLE place_analytics AS ${selects[0]}`)
-        for (const select of selects.slice(1)) await connection.run(`INSERT INTO place_analytics ${select}`)
+        await connection.run('CREATE TABLE place_analytics (kind UTINYINT, key VARCHAR, digest UUID)')
+        for (const select of selects)
+          await scratch.inTurn(() => connection.run(`INSERT INTO place_analytics ${select}`))
         progress(0)
         return 'place_analytics'
       }),

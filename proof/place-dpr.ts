@@ -71,14 +71,15 @@ async function dprProof(
         const found = await fromFolder(kind)
         if (found === null) continue
         const { folder, from } = found
-        await connection.run(`
+        const insert = `
           INSERT INTO ${stored}
           SELECT ${kind}, key, digest FROM (
             SELECT key, arg_max(digest, age) AS digest FROM (
               SELECT ${folder.key} AS key, ${AGE} AS age,
                      CASE WHEN "Op" = 'D' THEN UUID '${GONE}' ELSE ${duckDigest(folder.cells)} END AS digest
               FROM ${from}) GROUP BY key)
-          WHERE digest <> UUID '${GONE}'`)
+          WHERE digest <> UUID '${GONE}'`
+        await scratch.inTurn(() => connection.run(insert))
       }
       progress(0)
       return stored

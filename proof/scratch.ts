@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DuckDBInstance, type DuckDBConnection } from '@duckdb/node-api'
+import { PipelineError } from '../core/error.ts'
 
 export interface Scratch {
   /** A connection of its own; its time zone is UTC. */
@@ -17,6 +18,11 @@ export interface Scratch {
    * `lines`, all of them as they are when it is absent.
    */
   load(table: string, columns: Readonly<Record<string, string>>, query?: string): Promise<void>
+  /**
+   * For statements over all rows of a place: one after the other, so that each has the whole memory. Together they
+   * could hold more of it than there is, and then none goes on. DISK_FULL when they do not fit the temporary directory.
+   */
+  inTurn<T>(work: () => Promise<T>): Promise<T>
   close(): void
 }
 
@@ -37,6 +43,15 @@ export async function openScratch(): Promise<Scratch> {
   settings.closeSync()
   const connections: DuckDBConnection[] = []
   const linesOf = (table: string): string => join(directory, `${table}.csv`)
+  let queue: Promise<unknown> = Promise.resolve()
+
+  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = queue.then(work).catch((error: unknown) => {
+      throw /no space left|ENOSPC|disk quota|max_temp_directory_size/i.test(String(error)) ? noSpace() : error
+    })
+    queue = turn.catch(() => {})
+    return turn
+  }
 
   return {
     connect: async () => {
@@ -50,17 +65,28 @@ export async function openScratch(): Promise<Scratch> {
       const path = linesOf(table)
       const types = Object.entries(columns).map(([column, type]) => `'${column}': '${type}'`)
       const connection = await instance.connect()
-      await connection.run(
-        `CREATE TABLE ${table} AS WITH lines AS (FROM read_csv('${path}', auto_detect = false, header = false, delim = ',',
-           quote = '"', escape = '"', nullstr = '\\N', columns = {${types.join(', ')}})) ${query}`,
+      await inTurn(() =>
+        connection.run(
+          `CREATE TABLE ${table} AS WITH lines AS (FROM read_csv('${path}', auto_detect = false, header = false, delim = ',',
+             quote = '"', escape = '"', nullstr = '\\N', columns = {${types.join(', ')}})) ${query}`,
+        ),
       )
       connection.closeSync()
       rmSync(path)
     },
+    inTurn,
     close: () => {
       for (const connection of connections) connection.closeSync()
       instance.closeSync()
       rmSync(directory, { recursive: true, force: true })
     },
   }
+}
+
+function noSpace(): PipelineError {
+  return new PipelineError(
+    'DISK_FULL',
+    `No space is left for the keys and hashes of the comparison in ${tmpdir()}.`,
+    'Free some 200 bytes a row and place there, or set TMPDIR to a larger device, and start again.',
+  )
 }
