@@ -6,51 +6,94 @@
 import { renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { DuckDBConnection } from '@duckdb/node-api'
-import { ENTITIES } from '../core/incident.ts'
+import { ENTITIES, type Entity } from '../core/incident.ts'
 import type { Projection, Projections } from '../schemas/policy/projection.ts'
+import { contentOf, continued, fileState, INCOMPLETE, recentTable, type Content } from './analytics-continued.ts'
 import { makeDurable } from './analytics-durable.ts'
-import { latestOf, listedFiles, recentHistory } from './analytics-latest.ts'
+import { latestOf, listedFiles } from './analytics-latest.ts'
 import { historyColumns, LAYOUT, literal, names, rowColumns } from './analytics-layout.ts'
-import { publishReports } from './analytics-reports.ts'
+
+import { POPULATION_FILE, publishReports } from './analytics-reports.ts'
 
 export const PUBLISHED_FILE = 'incidents.duckdb'
 
-/** Makes and swaps in a copy of the store's committed state. Resolves to its size in bytes. */
+/** A copy as it was swapped in. */
+export interface Copy {
+  readonly bytes: number
+  /** What its rows were made of. */
+  readonly content: Content
+  /** The states of the copy's file and of the population's. */
+  readonly files: string
+}
+
+/**
+ * Makes and swaps in a copy of the store's committed state: out of the copy `before` where that can go on, else anew. What
+ * somebody wrote into it is gone either way.
+ */
 export async function publishCopy(
   connection: DuckDBConnection,
   directory: string,
   projections: Projections,
-): Promise<number> {
+  before: Copy | null,
+): Promise<Copy> {
   const path = join(directory, PUBLISHED_FILE)
   const next = `${path}.next`
+  rmSync(next, { force: true })
+  try {
+    const population = fileState(join(directory, POPULATION_FILE))
+    const filesNow = (): string => `${fileState(path)} ${population}`
+    const isAsLeft = (): boolean => before?.files === filesNow()
+    const continues =
+      before && (await continued(connection, projections, { path, content: before.content, isAsLeft }, next))
+    const content = continues ?? (await makeCopy(connection, directory, projections, next))
+    await makeDurable(next)
+    // An analyst who opened the old copy for writing leaves a log beside it, which would not fit the new one.
+    rmSync(`${path}.wal`, { force: true })
+    renameSync(next, path)
+    await makeDurable(directory)
+    return { bytes: statSync(path).size, content, files: filesNow() }
+  } catch (error) {
+    rmSync(next, { force: true })
+    throw error
+  }
+}
+
+/** Makes the copy anew; resolves to its content. */
+async function makeCopy(
+  connection: DuckDBConnection,
+  directory: string,
+  projections: Projections,
+  next: string,
+): Promise<Content> {
   rmSync(next, { force: true })
   // Without a log: the copy is written once, by its checkpoint, and is nothing before that.
   await connection.run(`ATTACH ${literal(next)} AS publication (RECOVERY_MODE NO_WAL_WRITES)`)
   try {
     await connection.run('USE publication; BEGIN')
+    const content = await contentOf(connection, projections)
     await publishReports(connection, directory, projections)
-    for (const entity of ENTITIES) await copyEntity(connection, directory, projections[entity])
+    for (const entity of ENTITIES) await copyEntity(connection, directory, projections, entity)
     await connection.run(describe(projections))
     await connection.run('COMMIT; CHECKPOINT publication; USE store; DETACH publication')
+    return content
   } catch (error) {
     await connection.run('ROLLBACK').catch(() => {})
     await connection.run('USE store; DETACH publication').catch(() => {})
-    rmSync(next, { force: true })
     throw error
   }
-  await makeDurable(next)
-  // An analyst who opened the old copy for writing leaves a log beside it, which would not fit the new one.
-  rmSync(`${path}.wal`, { force: true })
-  renameSync(next, path)
-  await makeDurable(directory)
-  return statSync(path).size
 }
 
-async function copyEntity(connection: DuckDBConnection, directory: string, projection: Projection): Promise<void> {
+async function copyEntity(
+  connection: DuckDBConnection,
+  directory: string,
+  projections: Projections,
+  entity: Entity,
+): Promise<void> {
+  const projection = projections[entity]
   const { table } = projection
   const files = await listedFiles(connection, directory, projection)
   const recent = `recent_history_${table}`
-  await connection.run(`CREATE TABLE ${recent} AS ${recentHistory(projection)}`)
+  await connection.run(recentTable(projections, entity))
   const changes = names(historyColumns(projection))
   const older =
     files.history.length === 0 ? '' : `UNION ALL SELECT ${changes} FROM read_parquet(${list(files.history)})`
@@ -107,9 +150,9 @@ function describe(projections: Projections): string {
   )
   return `
     CREATE TABLE place AS FROM store.place;
-    CREATE TABLE incomplete AS
-      SELECT source_table, source_key, reference, code, position FROM store.incomplete WHERE NOT healed;
-    CREATE TABLE publication AS SELECT now() AS published_at, ${LAYOUT} AS layout;
+    CREATE TABLE incomplete AS ${INCOMPLETE};
+    CREATE TABLE publication AS SELECT now() AS published_at, now() AS made_at, ${LAYOUT} AS layout;
+    COMMENT ON COLUMN publication.made_at IS 'When its views were made; its tables are as of published_at.';
     CREATE TABLE dictionary (entity VARCHAR, column_name VARCHAR, column_type VARCHAR, description VARCHAR);
     INSERT INTO dictionary VALUES ${dictionary.join(', ')}`
 }

@@ -5,7 +5,7 @@ import type { Projections } from '../schemas/policy/projection.ts'
 import { sinkError } from './analytics-database.ts'
 import { mergeFiles } from './analytics-compaction.ts'
 import { dropReplacedFiles, moveToFiles } from './analytics-files.ts'
-import { publishCopy } from './analytics-publication.ts'
+import { publishCopy, type Copy } from './analytics-publication.ts'
 
 export interface Published {
   /** When the copy was swapped in, in milliseconds since the Unix epoch; 0 before the first. */
@@ -40,6 +40,7 @@ export function publisher(connection: DuckDBConnection, options: PublisherOption
   const { directory, projections } = options
   const inStore = new Map<Entity, number>()
   let newest: Published = { at: 0, tookMs: 0, bytes: 0, count: 0 }
+  let copy: Copy | null = null
   let stale = true
   let running: Promise<void> = Promise.resolve()
   let timer: NodeJS.Timeout | null = null
@@ -51,8 +52,8 @@ export function publisher(connection: DuckDBConnection, options: PublisherOption
     try {
       for (const entity of ENTITIES) await moveWhenMany(entity)
       await dropReplacedFiles(connection, directory)
-      const bytes = await publishCopy(connection, directory, projections)
-      newest = { at: Date.now(), tookMs: performance.now() - began, bytes, count: newest.count + 1 }
+      copy = await publishCopy(connection, directory, projections, copy)
+      newest = { at: Date.now(), tookMs: performance.now() - began, bytes: copy.bytes, count: newest.count + 1 }
       options.onPublished?.(newest)
     } catch (error) {
       stale = true

@@ -1,15 +1,20 @@
 import { execFile } from 'node:child_process'
-import { existsSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { zstdDecompressSync } from 'node:zlib'
+import { DuckDBInstance } from '@duckdb/node-api'
 import fc from 'fast-check'
 import { parquetReadObjects } from 'hyparquet'
 import { describe, expect, test } from 'vitest'
+import { PipelineError } from '../../core/error.ts'
 import type { EntityRow } from '../../core/incident.ts'
 import { position } from '../../core/position.ts'
+import type { AnalyticsOptions, AnalyticsSink } from '../../sinks/analytics.ts'
+import { PUBLISHED_FILE } from '../../sinks/analytics-publication.ts'
 import { publishedCopy } from '../../sinks/analytics-published.ts'
+import { POPULATION_FILE } from '../../sinks/analytics-reports.ts'
 import { pairsAfter, pairTransaction } from '../support/analytics-load.ts'
 import {
   ANALYTICS_PROJECTIONS,
@@ -81,6 +86,101 @@ describe('the published copy', () => {
       { id: A, position: position(1, 10, 1), values: ANALYTICS_PROJECTIONS.Report.project(row.value) },
     ])
     copy.close()
+  })
+
+  describe('out of the one before', () => {
+    const marker = (offset: number) => markerAt({ offset, lsn: offset * 10 })
+    const made = async (directory: string) => (await ask(directory, 'SELECT made_at FROM publication'))[0]![0]!
+    const passed = async (directory: string) => (await ask(directory, 'SELECT next_offset FROM place'))[0]![0]!
+    const ids = async (directory: string) => (await ask(directory, 'SELECT id FROM latest_report ORDER BY id')).flat()
+
+    async function published(more: Partial<AnalyticsOptions> = {}) {
+      const directory = temporaryDirectory()
+      const sink = await openAnalytics(directory, more)
+      await sink.write([incidentChange({ offset: 0, lsn: 1, rows: [reportRow(A)] })])
+      await sink.publish()
+      return { directory, sink, before: await made(directory) }
+    }
+
+    test('has the rows and gaps of now, and is whole up to a later moment', async () => {
+      const { directory, sink, before } = await published()
+      const B = uuid(2)
+      const refusal = new PipelineError('NO_INCIDENT', 'an example', 'mend it')
+      const steps = [
+        { item: marker(1), ids: [A], gaps: [] },
+        { item: incidentChange({ offset: 2, lsn: 21, rows: [reportRow(B)] }), ids: [A, B], gaps: [] },
+        { item: incidentChange({ offset: 3, lsn: 31, refusal, key: 'another' }), ids: [A, B], gaps: [['NO_INCIDENT']] },
+        { item: marker(4), ids: [A, B], gaps: [['NO_INCIDENT']] },
+        {
+          item: incidentChange({ offset: 5, lsn: 51, op: 'd', rows: [reportRow(A, {}, 'delete')] }),
+          ids: [B],
+          gaps: [['NO_INCIDENT']],
+        },
+      ]
+      for (const step of steps) {
+        await sink.write([step.item])
+        await sink.publish()
+        expect(await ids(directory)).toEqual(step.ids)
+        expect(await ask(directory, 'SELECT code FROM incomplete')).toEqual(step.gaps)
+        expect(await passed(directory)).toBe(String(step.item.change.offset + 1))
+        expect(await made(directory)).toBe(before)
+      }
+      expect(await ask(directory, 'SELECT published_at > made_at FROM publication')).toEqual([['true']])
+    })
+
+    test('takes no more than twice the room, however often rows changed', async () => {
+      const { directory, sink } = await published()
+      const size = () => statSync(join(directory, PUBLISHED_FILE)).size
+      await sink.write(
+        Array.from({ length: 20_000 }, (_, i) =>
+          incidentChange({ offset: i + 1, lsn: i + 2, rows: [reportRow(uuid(i))] }),
+        ),
+      )
+      await sink.publish()
+      const first = size()
+      for (let i = 0; i < 10; i += 1) {
+        await sink.write([incidentChange({ offset: 30_000 + i, lsn: 30_000 + i, rows: [reportRow(A)] })])
+        await sink.publish()
+        expect(size()).toBeLessThan(2.5 * first)
+      }
+    })
+
+    const again: readonly {
+      when: string
+      more?: Partial<AnalyticsOptions>
+      happens: (directory: string, sink: AnalyticsSink) => unknown
+    }[] = [
+      {
+        when: 'history became a file',
+        more: { recentChanges: 2 },
+        happens: (_, sink) => sink.write([incidentChange({ offset: 1, lsn: 2, rows: [reportRow(A)] })]),
+      },
+      {
+        when: 'somebody wrote to it',
+        happens: async (directory) => {
+          const instance = await DuckDBInstance.create(join(directory, PUBLISHED_FILE))
+          const connection = await instance.connect()
+          await connection.run('DELETE FROM recent_history_report')
+          connection.closeSync()
+          instance.closeSync()
+        },
+      },
+      { when: 'it is gone', happens: (directory) => rmSync(join(directory, PUBLISHED_FILE)) },
+      {
+        when: 'the population came',
+        happens: (directory) =>
+          writeFileSync(join(directory, POPULATION_FILE), 'location,month,average_population\nMDI,2026-01-01,900\n'),
+      },
+    ]
+    test.each(again)('is made anew when $when', async ({ happens, more }) => {
+      const { directory, sink, before } = await published(more)
+      await happens(directory, sink)
+      await sink.write([marker(2)])
+      await sink.publish()
+      expect(await made(directory)).not.toBe(before)
+      expect(await passed(directory)).toBe('3')
+      expect(await ids(directory)).toEqual([A])
+    })
   })
 
   test('is refused clearly where nothing has been published', async () => {
