@@ -175,7 +175,7 @@ function ageOf({ DPR_FLUSH_MS, ANALYTICS_PUBLISH_MS }: Config, name: SinkName): 
 }
 
 /** Of the time in which a change is to be published, the part in which it waits to be written. */
-const ANALYTICS_WAIT = 0.1
+const ANALYTICS_WAIT = 0.5
 
 interface SinkListeners {
   readonly warn?: (sentence: string) => void

@@ -98,11 +98,12 @@ export async function analyticsRows(
         })
       }
     }
-    const recent = `recent_history_${table}`
-    const newer = `SELECT id, position, topic_partition, topic_offset, rowid FROM ${recent}`
-    for (const [id, position, partition, offset, row] of await query(connection, `${newer} ${where}`)) {
-      const record = { partition: Number(partition), offset: Number(offset) }
-      found.set(`${String(id)}/${String(position)}`, { file: published, table: recent, row: Number(row), ...record })
+    for (const recent of [`recent_history_${table}`, `recent_tail_${table}`]) {
+      const newer = `SELECT id, position, topic_partition, topic_offset, rowid FROM ${recent}`
+      for (const [id, position, partition, offset, row] of await query(connection, `${newer} ${where}`)) {
+        const record = { partition: Number(partition), offset: Number(offset) }
+        found.set(`${String(id)}/${String(position)}`, { file: published, table: recent, row: Number(row), ...record })
+      }
     }
   })
   return found

@@ -9,7 +9,7 @@ import { tableName, type Table } from '../core/change.ts'
 import type { Lsn } from '../core/position.ts'
 import { digest, differingColumns, rowText, type Cell } from './canonical.ts'
 import { isTableForm, unitKey, type ExpectedRow, type Expectations, type Origin, type Unit } from './expected.ts'
-import type { ProvenPlace, RowPosition } from './proven-place.ts'
+import type { ProvenPlace, RowPosition, SeenRow } from './proven-place.ts'
 import { keyOfShown, rowKey } from './source-keys.ts'
 import type { SourceReader, SourceRow } from './source-rows.ts'
 
@@ -72,8 +72,12 @@ export async function settle(
       const judged = await judge(place, left, options)
       if (judged === null) continue
       const certain: Suspect[] = []
+      left = left.map((suspect) => ({
+        ...suspect,
+        origin: suspect.origin ?? judged.origins.get(unitKey(suspect)) ?? null,
+      }))
       left = left.filter((suspect) => {
-        const now = judged.get(unitKey(suspect))
+        const now = judged.judgements.get(unitKey(suspect))
         if (now === undefined) return true
         if (!now.differs) return false
         const last = before.get(unitKey(suspect))
@@ -98,48 +102,63 @@ async function withOrigins(
   if (isTableForm(form)) return suspects.map((each) => ({ ...each, origin: { table: each.kind, key: each.key } }))
   const lost = suspects.filter(({ origin }) => origin === null)
   if (lost.length === 0) return suspects
-  const names = expected.tables.map(tableName)
   const found = new Map<string, Origin>()
-  for await (const { kind, key, cells } of place.look(lost)) {
-    const columns = expected.columns(form, kind)
-    const table = names.indexOf(cells[columns.indexOf('sourceTable')] ?? '')
-    const shown = cells[columns.indexOf('sourceKey')] ?? null
-    if (table === -1 || shown === null) continue
-    found.set(unitKey({ kind, key }), { table, key: keyOfShown(expected.tables[table] as Table, shown) })
+  for await (const row of place.look(lost)) {
+    const origin = claimed(place, row, expected)
+    if (origin !== null) found.set(unitKey(row), origin)
   }
   return suspects.map((each) => ({ ...each, origin: each.origin ?? found.get(unitKey(each)) ?? null }))
 }
 
-/**
- * Null when the place did not pass the fence in time. A suspect whose source row changed meanwhile has none, unless
- * the place is as one of both.
- */
-async function judge(
-  place: ProvenPlace,
-  suspects: readonly Suspect[],
-  options: SettleOptions,
-): Promise<ReadonlyMap<string, Judgement> | null> {
-  const { source } = options
+function claimed({ form }: ProvenPlace, { kind, cells }: SeenRow, expected: Expectations): Origin | null {
+  const columns = expected.columns(form, kind)
+  const name = cells[columns.indexOf('sourceTable')] ?? ''
+  const table = expected.tables.findIndex((each) => tableName(each) === name)
+  const shown = cells[columns.indexOf('sourceKey')] ?? null
+  if (table === -1 || shown === null) return null
+  return { table, key: keyOfShown(expected.tables[table] as Table, shown) }
+}
+
+interface Judged {
+  /** A suspect whose source row changed meanwhile has none, unless the place is as one of both. */
+  readonly judgements: ReadonlyMap<string, Judgement>
+  /**
+   * Of suspects that had none: the place lacked the row when it was asked for its origin, and has it now. Their source rows
+   * were not read, so they have no judgement.
+   */
+  readonly origins: ReadonlyMap<string, Origin>
+}
+
+/** Null when the place did not pass the fence in time. */
+async function judge(place: ProvenPlace, suspects: readonly Suspect[], options: SettleOptions): Promise<Judged | null> {
+  const { source, expected } = options
   const keys = originKeys(suspects)
+  const lost = new Set(suspects.filter(({ origin }) => origin === null).map(unitKey))
   const first = await source.rows(keys)
   if (!(await options.fence(await source.lsn()))) return null
   const held = new Map<string, string>()
-  for await (const row of place.look(suspects)) held.set(unitKey(row), digest(rowText(row.cells)))
+  const origins = new Map<string, Origin>()
+  for await (const row of place.look(suspects)) {
+    const key = unitKey(row)
+    held.set(key, digest(rowText(row.cells)))
+    const origin = lost.has(key) ? claimed(place, row, expected) : null
+    if (origin !== null) origins.set(key, origin)
+  }
   const second = await source.rows(keys)
-  const judged = new Map<string, Judgement>()
+  const judgements = new Map<string, Judgement>()
   for (const suspect of suspects) {
-    const have = held.get(unitKey(suspect)) ?? ''
+    const key = unitKey(suspect)
+    if (origins.has(key)) continue
+    const have = held.get(key) ?? ''
     const before = sourceRow(first, suspect)
     const after = sourceRow(second, suspect)
     const version = before?.version ?? ''
     const isUnchanged = (after?.version ?? '') === version
-    const isAs = (row: SourceRow | null): boolean =>
-      have === (expectedRow(place, suspect, row, options.expected)?.digest ?? '')
-    if (isAs(before) || (!isUnchanged && isAs(after)))
-      judged.set(unitKey(suspect), { differs: false, version, digest: have })
-    else if (isUnchanged) judged.set(unitKey(suspect), { differs: true, version, digest: have })
+    const isAs = (row: SourceRow | null): boolean => have === (expectedRow(place, suspect, row, expected)?.digest ?? '')
+    if (isAs(before) || (!isUnchanged && isAs(after))) judgements.set(key, { differs: false, version, digest: have })
+    else if (isUnchanged) judgements.set(key, { differs: true, version, digest: have })
   }
-  return judged
+  return { judgements, origins }
 }
 
 /** The differences once more, with the names of their columns. */

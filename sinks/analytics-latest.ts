@@ -30,21 +30,27 @@ export async function listedFiles(
   }
 }
 
-/** The history in the store, each change with whether it is its row's newest. */
-export function recentHistory({ table }: Projection): string {
+/** The history in the store behind a change's number, each change with whether it is its row's newest. */
+export function recentHistory({ table }: Projection, behind: bigint | string = 0n): string {
   return `
     SELECT h.*, n.id IS NOT NULL AS newest
-    FROM store.history_${table} h LEFT JOIN store.newest_${table} n ON h.id = n.id AND h.position = n.position`
+    FROM store.history_${table} h LEFT JOIN store.newest_${table} n ON h.id = n.id AND h.position = n.position
+    WHERE h.seq > ${behind}`
 }
 
-/** The rows that exist, of both models, out of {@link recentHistory} and the file. */
-export function latestOf(projection: Projection, recent: string, { latest }: Files): string {
+/**
+ * The rows that exist, of both models, out of parts of {@link recentHistory}, the last part first, and the file. What a
+ * part or the file calls newest is so unless an earlier one of the list has a newest change of the row.
+ */
+export function latestOf(projection: Projection, recent: readonly string[], { latest }: Files): string {
   const rows = names(rowColumns(projection))
-  const changed = `SELECT ${rows} FROM ${recent} WHERE newest AND NOT deleted`
-  if (latest === null) return changed
-  return `
-    ${changed} UNION ALL
-    SELECT ${rows} FROM read_parquet(${literal(latest)}) WHERE id NOT IN (SELECT id FROM ${recent} WHERE newest)`
+  const notIn = (parts: readonly string[]): string =>
+    parts.map((part) => ` AND id NOT IN (SELECT id FROM ${part} WHERE newest)`).join('')
+  const parts = recent.map(
+    (part, i) => `SELECT ${rows} FROM ${part} WHERE newest AND NOT deleted${notIn(recent.slice(0, i))}`,
+  )
+  if (latest !== null) parts.push(`SELECT ${rows} FROM read_parquet(${literal(latest)}) WHERE true${notIn(recent)}`)
+  return parts.join(' UNION ALL ')
 }
 
 /** The query for the rows that exist, in the store. */
@@ -54,5 +60,5 @@ export async function latestRows(
   projection: Projection,
 ): Promise<string> {
   const files = await listedFiles(connection, directory, projection)
-  return `WITH recent AS MATERIALIZED (${recentHistory(projection)}) ${latestOf(projection, 'recent', files)}`
+  return `WITH recent AS MATERIALIZED (${recentHistory(projection)}) ${latestOf(projection, ['recent'], files)}`
 }

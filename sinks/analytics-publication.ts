@@ -6,9 +6,9 @@
 import { renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { DuckDBConnection } from '@duckdb/node-api'
-import { ENTITIES, type Entity } from '../core/incident.ts'
+import { ENTITIES } from '../core/incident.ts'
 import type { Projection, Projections } from '../schemas/policy/projection.ts'
-import { contentOf, continued, fileState, INCOMPLETE, recentTable, type Content } from './analytics-continued.ts'
+import { contentOf, continued, fileState, INCOMPLETE, recentTables, type Content } from './analytics-continued.ts'
 import { makeDurable } from './analytics-durable.ts'
 import { latestOf, listedFiles } from './analytics-latest.ts'
 import { historyColumns, LAYOUT, literal, names, rowColumns } from './analytics-layout.ts'
@@ -70,12 +70,12 @@ async function makeCopy(
   await connection.run(`ATTACH ${literal(next)} AS publication (RECOVERY_MODE NO_WAL_WRITES)`)
   try {
     await connection.run('USE publication; BEGIN')
-    const content = await contentOf(connection, projections)
+    const found = await contentOf(connection, projections)
     await publishReports(connection, directory, projections)
-    for (const entity of ENTITIES) await copyEntity(connection, directory, projections, entity)
+    for (const entity of ENTITIES) await copyEntity(connection, directory, projections[entity])
     await connection.run(describe(projections))
     await connection.run('COMMIT; CHECKPOINT publication; USE store; DETACH publication')
-    return content
+    return { ...found, base: found.newest }
   } catch (error) {
     await connection.run('ROLLBACK').catch(() => {})
     await connection.run('USE store; DETACH publication').catch(() => {})
@@ -83,22 +83,16 @@ async function makeCopy(
   }
 }
 
-async function copyEntity(
-  connection: DuckDBConnection,
-  directory: string,
-  projections: Projections,
-  entity: Entity,
-): Promise<void> {
-  const projection = projections[entity]
+async function copyEntity(connection: DuckDBConnection, directory: string, projection: Projection): Promise<void> {
   const { table } = projection
   const files = await listedFiles(connection, directory, projection)
-  const recent = `recent_history_${table}`
-  await connection.run(recentTable(projections, entity))
+  const recent = [`recent_tail_${table}`, `recent_history_${table}`]
+  await connection.run(recentTables(projection))
   const changes = names(historyColumns(projection))
   const older =
     files.history.length === 0 ? '' : `UNION ALL SELECT ${changes} FROM read_parquet(${list(files.history)})`
   await connection.run(`
-    CREATE VIEW history_${table} AS SELECT ${changes} FROM ${recent} ${older};
+    CREATE VIEW history_${table} AS ${recent.map((part) => `SELECT ${changes} FROM ${part}`).join(' UNION ALL ')} ${older};
     COMMENT ON VIEW history_${table} IS 'Every change of both models, once.';
     CREATE VIEW latest_${table} AS ${latestOf(projection, recent, files)};
     COMMENT ON VIEW latest_${table} IS 'The newest state of every row that exists, of both models.';

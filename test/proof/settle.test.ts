@@ -1,6 +1,7 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { RowChange, Table } from '../../core/change.ts'
-import { expectations } from '../../proof/expected.ts'
+import { digest, rowText } from '../../proof/canonical.ts'
+import { expectations, type Expectations, type Origin } from '../../proof/expected.ts'
 import type { ProvenPlace } from '../../proof/proven-place.ts'
 import { settle } from '../../proof/settle.ts'
 import { rowKey } from '../../proof/source-keys.ts'
@@ -74,4 +75,51 @@ const cases: [string, Texts, Texts, string][] = [
 
 test.for(cases)('a suspect row where %s', async ([, source, place, verdict]) => {
   expect(await settled(source, place, 4)).toBe(verdict)
+})
+
+describe('a suspect that only the place knew', () => {
+  const columns = ['id', 'sourceTable', 'sourceKey', 'text']
+  const cellsOf = (text: string) => ['1', 'public.note', '1', text]
+  /** Each row is made of the source row of the same key. */
+  const expected = {
+    tables: [TABLE],
+    columns: () => columns,
+    rowsOf: (_: unknown, { after }: RowChange, origin: Origin) => {
+      const cells = cellsOf(String(after!['text']))
+      return [{ kind: 0, key: '1', origin, cells: () => cells, digest: digest(rowText(cells)) }]
+    },
+  } as unknown as Expectations
+
+  /** What the place holds at each look, the first of which is for the row's origin. */
+  const cases: [string, Texts, string][] = [
+    ['has come to the source since', ['a'], 'agrees'],
+    ['is gone when it is asked for its origin, and back then', [null, 'a'], 'agrees'],
+    ['is gone and back, as another', [null, 'z'], 'differs'],
+    ['is another', ['z'], 'differs'],
+  ]
+  test.for(cases)('and that %s', async ([, held, verdict]) => {
+    const next = inTurn(held)
+    const place = {
+      name: 'place',
+      form: 'unified',
+      look: async function* () {
+        const text = next()
+        if (text !== null) yield { kind: 0, key: '1', cells: cellsOf(text), at: null }
+      },
+    } as unknown as ProvenPlace
+    const source = {
+      rows: async (keys: ReadonlyMap<number, ReadonlySet<string>>) =>
+        new Map(keys.get(0)?.has('1') === true ? [[rowKey(0, '1'), sourceRow('a')]] : []),
+      lsn: async () => 1,
+    } as unknown as SourceReader
+    let left = 6
+    const { differences, unsettled } = await settle(place, [{ kind: 0, key: '1', origin: null }], {
+      source,
+      expected,
+      fence: async () => true,
+      ended: () => left-- <= 0,
+    })
+    expect(unsettled).toEqual([])
+    expect(differences.length === 0 ? 'agrees' : 'differs').toBe(verdict)
+  })
 })

@@ -160,7 +160,7 @@ describe('the published copy', () => {
         happens: async (directory) => {
           const instance = await DuckDBInstance.create(join(directory, PUBLISHED_FILE))
           const connection = await instance.connect()
-          await connection.run('DELETE FROM recent_history_report')
+          await connection.run('DELETE FROM recent_tail_report')
           connection.closeSync()
           instance.closeSync()
         },

@@ -83,6 +83,11 @@ export async function tamperAnalytics(
   const instance = await DuckDBInstance.create(join(directory, 'incidents.duckdb'))
   const connection = await instance.connect()
   const table = 'recent_history_prisoner_involvement'
+  const tail = 'recent_tail_prisoner_involvement'
+  await connection.run(`
+    UPDATE ${table} SET newest = false WHERE id IN (SELECT id FROM ${tail} WHERE newest);
+    INSERT INTO ${table} FROM ${tail};
+    DELETE FROM ${tail}`)
   const ids = mapped(victims, prisonerId)
   const extra = chance.uuid(0)
   const role = await one(connection, `SELECT prisoner_role FROM ${table} WHERE newest AND id = '${ids.different}'`)
