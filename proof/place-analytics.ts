@@ -1,9 +1,9 @@
 /** The published DuckDB file as `reconcile` asks it: one connection on the copy of the moment, hashed by DuckDB itself. */
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { ENTITIES } from '../core/incident.ts'
 import type { Projections } from '../schemas/policy/projection.ts'
+import { fileState } from '../sinks/analytics-continued.ts'
 import { sinkError } from '../sinks/analytics-database.ts'
 import { PUBLISHED_FILE } from '../sinks/analytics-publication.ts'
 import { duckDigest, duckFieldCell, type Cell } from './canonical.ts'
@@ -21,6 +21,8 @@ export async function analyticsProof({ directory, projections, scratch }: Analyt
   const connection = await scratch.connect()
   const path = join(directory, PUBLISHED_FILE)
   let attached = 0
+  /** Of the publication that was asked last: while it is the newest, asking again says the same. */
+  let asked: { readonly file: string; readonly places: ReadonlyMap<number, number> } | null = null
   const kinds = ENTITIES.map((entity) => {
     const { table, fields } = projections[entity]
     return { view: `latest_${table}`, cells: fields.map((field) => duckFieldCell(field, false)) }
@@ -54,12 +56,18 @@ export async function analyticsProof({ directory, projections, scratch }: Analyt
     name: 'analytics',
     form: 'analytics',
     passed: async (needed) => {
-      if (!existsSync(path)) return false // nothing has been published yet
-      return onCopy(async (catalog) => {
-        const rows = await connection.runAndReadAll(`SELECT topic_partition, next_offset FROM ${catalog}.place`)
-        const places = new Map((rows.getRows() as [number, bigint][]).map(([p, next]) => [p, Number(next)]))
-        return [...needed].every(([partition, next]) => (places.get(partition) ?? 0) >= next)
-      })
+      const file = fileState(path)
+      if (file === null) return false // nothing has been published yet
+      if (asked?.file !== file) {
+        const places = await onCopy(async (catalog) => {
+          const rows = await connection.runAndReadAll(`SELECT topic_partition, next_offset FROM ${catalog}.place`)
+          return new Map((rows.getRows() as [number, bigint][]).map(([p, next]) => [p, Number(next)]))
+        })
+        // a publication in between is another file, so that it is asked again
+        asked = { file, places }
+      }
+      const { places } = asked
+      return [...needed].every(([partition, next]) => (places.get(partition) ?? 0) >= next)
     },
     store: (_, progress) =>
       onCopy(async (catalog) => {
