@@ -204,30 +204,39 @@ async function whileArriving<T>({ url }: Bench, rowsPerSecond: number, work: () 
   }
 }
 
-/** Each probe changes one report's title and looks for it, in the store and in the API, from its commit on. */
+/**
+ * Each probe changes one report's title and looks for it, in the store and in the API, from its commit on. One that the
+ * load changes or deletes before it was seen is no probe.
+ */
 async function visible(bench: Bench): Promise<Latency[]> {
   const { client, embedded, run } = bench
-  const { rows } = await client.query<{ id: string }>('SELECT id FROM report ORDER BY id LIMIT 50')
   const stored: number[] = []
   const shown: number[] = []
+  const holds = async (table: string, id: string, title: string): Promise<boolean> =>
+    (await client.query(`SELECT FROM ${table} WHERE id = $1 AND title = $2`, [id, title])).rowCount === 1
   const { rowsPerSecond } = await whileArriving(bench, ARRIVING.visible, async () => {
-    for (let i = 0; i < PROBES; i++) {
-      const { id } = rows[i % rows.length]!
+    for (let i = 0; stored.length < PROBES; i++) {
       const title = `Probe ${i}`
-      await client.query('UPDATE report SET title = $1 WHERE id = $2', [title, id])
+      const { rows } = await client.query<{ id: string }>(
+        'UPDATE report SET title = $1 WHERE id = (SELECT id FROM report ORDER BY id OFFSET $2 LIMIT 1) RETURNING id',
+        [title, i % 50],
+      )
       const committed = performance.now()
-      await Promise.all([
-        untilTrue(async () => (await embedded.get(`/incident-reports/${id}`)).body.includes(`"${title}"`)).then(
-          () => void shown.push(performance.now() - committed),
+      const id = rows[0]!.id
+      const isGone = async (): Promise<boolean> =>
+        performance.now() > committed + GONE_AFTER_MS && !(await holds('report', id, title))
+      const seen = await Promise.all([
+        afterUntil(committed, () => holds('prisons.incidents_report', id, title), isGone),
+        afterUntil(
+          committed,
+          async () => (await embedded.get(`/incident-reports/${id}`)).body.includes(`"${title}"`),
+          isGone,
         ),
-        untilTrue(async () => {
-          const found = await bench.client.query('SELECT FROM prisons.incidents_report WHERE id = $1 AND title = $2', [
-            id,
-            title,
-          ])
-          return found.rowCount === 1
-        }).then(() => void stored.push(performance.now() - committed)),
       ])
+      if (seen[0] !== null && seen[1] !== null) {
+        stored.push(seen[0])
+        shown.push(seen[1])
+      }
       await pause(50 + (i % 7) * 20)
     }
   })
@@ -238,12 +247,21 @@ async function visible(bench: Bench): Promise<Latency[]> {
   ]
 }
 
-async function untilTrue(holds: () => Promise<boolean>): Promise<void> {
-  const until = performance.now() + 30_000
+/** Later than every answer that counts. */
+const GONE_AFTER_MS = 2_000
+
+/** Milliseconds since `begun` when it holds; null when it is gone by then. */
+async function afterUntil(
+  begun: number,
+  holds: () => Promise<boolean>,
+  isGone: () => Promise<boolean>,
+): Promise<number | null> {
   while (!(await holds())) {
-    if (performance.now() > until) throw new Error('a change did not show within 30 s')
+    if (await isGone()) return null
+    if (performance.now() > begun + 30_000) throw new Error('a change did not show within 30 s')
     await pause(2)
   }
+  return performance.now() - begun
 }
 
 function latency(what: string, times: readonly number[]) {
