@@ -199,7 +199,7 @@ program
   .command('reconcile')
   .description('compare every place with the source, while rows flow')
   .option('--place <name...>', 'raw, unified, dpr-raw, operational or analytics; all of them unless given')
-  .option('--since <when>', 'only rows that changed since this position or time')
+  .option('--since <when>', 'only rows that changed since this position or time; every row where they are many')
   .option('--timeout <seconds>', 'how long places may take to pass the fence, and rows to settle', count, 120)
   .option('--report <directory>', 'write reconcile-<lsn>.json and .html there, signed with REPORT_SIGNING_KEY')
   .option('--verify <file>', "check a report's signature, and do nothing else")
