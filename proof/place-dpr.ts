@@ -7,6 +7,7 @@ import type { Projections } from '../schemas/policy/projection.ts'
 import { duckDigest, duckFieldCell, GONE, type Cell } from './canonical.ts'
 import { duckDprCell } from './dpr-cells.ts'
 import type { Expectations, Form, Unit } from './expected.ts'
+import { passes } from './passes.ts'
 import { byKind, list, streamed, type Needed, type ProvenPlace, type SeenRow } from './proven-place.ts'
 import type { Scratch } from './scratch.ts'
 
@@ -71,15 +72,18 @@ async function dprProof(
         const found = await fromFolder(kind)
         if (found === null) continue
         const { folder, from } = found
-        const insert = `
-          INSERT INTO ${stored}
-          SELECT ${kind}, key, digest FROM (
-            SELECT key, arg_max(digest, age) AS digest FROM (
-              SELECT ${folder.key} AS key, ${AGE} AS age,
-                     CASE WHEN "Op" = 'D' THEN UUID '${GONE}' ELSE ${duckDigest(folder.cells)} END AS digest
-              FROM ${from}) GROUP BY key)
-          WHERE digest <> UUID '${GONE}'`
-        await scratch.inTurn(() => connection.run(insert))
+        const rows = Number((await connection.runAndReadAll(`SELECT count(*) FROM ${from}`)).getRows()[0]![0])
+        for (const pass of passes(rows, 'key')) {
+          const insert = `
+            INSERT INTO ${stored}
+            SELECT ${kind}, key, digest FROM (
+              SELECT key, arg_max(digest, age) AS digest FROM (
+                SELECT ${folder.key} AS key, ${AGE} AS age,
+                       CASE WHEN "Op" = 'D' THEN UUID '${GONE}' ELSE ${duckDigest(folder.cells)} END AS digest
+                FROM ${from}) WHERE ${pass} GROUP BY key)
+            WHERE digest <> UUID '${GONE}'`
+          await scratch.inTurn(() => connection.run(insert))
+        }
       }
       progress(0)
       return stored

@@ -8,6 +8,7 @@ import { digest, GONE, rowText, type Cell } from './canonical.ts'
 import { unitKey, type Form, type Unit } from './expected.ts'
 import { literal, streamed, type Needed, type ProvenPlace, type RowPosition, type SeenRow } from './proven-place.ts'
 import { csv, lineWriter } from './lines.ts'
+import { passes } from './passes.ts'
 import type { Scratch } from './scratch.ts'
 import { scanTopic } from './topic-scan.ts'
 
@@ -46,7 +47,7 @@ export async function topicProof(scratch: Scratch, options: TopicOptions): Promi
   let follow = options.rows()
 
   async function store(progress: (rows: number) => void): Promise<void> {
-    const lines = lineWriter(scratch.linesOf(table))
+    const lines = lineWriter(scratch.linesOf(linesOf(table)))
     const rows = options.rows()
     let read = 0
     const ends = await scanTopic({
@@ -61,13 +62,32 @@ export async function topicProof(scratch: Scratch, options: TopicOptions): Promi
       },
     })
     lines.end()
-    await scratch.load(
-      table,
-      { kind: 'UTINYINT', key: 'VARCHAR', age: 'VARCHAR', digest: 'VARCHAR', place: 'INTEGER', number: 'BIGINT' },
-      `SELECT kind, key, CAST(newest.digest AS UUID) AS digest, newest.place AS place, newest.number AS number
-      FROM (SELECT kind, key, arg_max({digest: digest, place: place, number: number}, age) AS newest FROM lines GROUP BY kind, key)`,
-    )
+    await foldLines(read)
     stored = ends
+  }
+
+  /** The newest line of each key. */
+  async function foldLines(read: number): Promise<void> {
+    await scratch.load(linesOf(table), {
+      kind: 'UTINYINT',
+      key: 'VARCHAR',
+      age: 'VARCHAR',
+      digest: 'UUID',
+      place: 'INTEGER',
+      number: 'BIGINT',
+    })
+    await connection.run(
+      `CREATE TABLE ${table} (kind UTINYINT, key VARCHAR, digest UUID, place INTEGER, number BIGINT)`,
+    )
+    for (const pass of passes(read, 'key')) {
+      const insert = `
+        INSERT INTO ${table}
+        SELECT kind, key, newest.digest, newest.place, newest.number
+        FROM (SELECT kind, key, arg_max({digest: digest, place: place, number: number}, age) AS newest
+              FROM ${linesOf(table)} WHERE ${pass} GROUP BY kind, key)`
+      await scratch.inTurn(() => connection.run(insert))
+    }
+    await connection.run(`DROP TABLE ${linesOf(table)}`)
   }
 
   /** Where the first reading found these rows' newest records, by partition and rising. */
@@ -126,6 +146,8 @@ export async function topicProof(scratch: Scratch, options: TopicOptions): Promi
     close: async () => {},
   }
 }
+
+const linesOf = (table: string): string => `${table}_lines`
 
 function inList(units: readonly Unit[]): string {
   return units.map(({ kind, key }) => `(${kind}, ${literal(key)})`).join(', ')

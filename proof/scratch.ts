@@ -13,11 +13,8 @@ export interface Scratch {
   connect(): Promise<DuckDBConnection>
   /** Where the lines of a table may be written before it is made. */
   linesOf(table: string): string
-  /**
-   * Makes a table out of its lines, which go. Columns by name and DuckDB type; the table is the result of `query` over
-   * `lines`, all of them as they are when it is absent.
-   */
-  load(table: string, columns: Readonly<Record<string, string>>, query?: string): Promise<void>
+  /** Makes a table out of its lines, which go. Columns by name and DuckDB type. */
+  load(table: string, columns: Readonly<Record<string, string>>): Promise<void>
   /**
    * For statements over all rows of a place: one after the other, so that each has the whole memory. Together they
    * could hold more of it than there is, and then none goes on. DISK_FULL when they do not fit the temporary directory.
@@ -61,14 +58,14 @@ export async function openScratch(): Promise<Scratch> {
       return connection
     },
     linesOf,
-    load: async (table, columns, query = 'SELECT * FROM lines') => {
+    load: async (table, columns) => {
       const path = linesOf(table)
       const types = Object.entries(columns).map(([column, type]) => `'${column}': '${type}'`)
       const connection = await instance.connect()
       await inTurn(() =>
         connection.run(
-          `CREATE TABLE ${table} AS WITH lines AS (FROM read_csv('${path}', auto_detect = false, header = false, delim = ',',
-             quote = '"', escape = '"', nullstr = '\\N', columns = {${types.join(', ')}})) ${query}`,
+          `CREATE TABLE ${table} AS FROM read_csv('${path}', auto_detect = false, header = false, delim = ',',
+             quote = '"', escape = '"', nullstr = '\\N', columns = {${types.join(', ')}})`,
         ),
       )
       connection.closeSync()

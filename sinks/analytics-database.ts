@@ -1,13 +1,18 @@
 /** Opening the analytics store: one DuckDB instance a directory, and DuckDB's errors as the pipeline's. */
 import { mkdirSync, realpathSync } from 'node:fs'
 import { join } from 'node:path'
-import { DuckDBInstance } from '@duckdb/node-api'
+import { DuckDBInstance, type DuckDBConnection } from '@duckdb/node-api'
 import { PipelineError } from '../core/error.ts'
 
 export interface Store {
   /** Absolute, links resolved: what views may name. */
   readonly directory: string
   readonly instance: DuckDBInstance
+  /**
+   * A connection whose statements take turns with those of the others: where two need more memory than there is
+   * together, DuckDB lets one of them fail instead of wait.
+   */
+  connect(): Promise<DuckDBConnection>
   /** Frees the directory for another sink. */
   close(): void
 }
@@ -38,9 +43,20 @@ export async function openStore(path: string, memoryLimit: string): Promise<Stor
       checkpoint_threshold: '128MiB',
       temp_directory: join(directory, 'spilled'),
     })
+    let queue: Promise<unknown> = Promise.resolve()
     return {
       directory,
       instance,
+      connect: async () => {
+        const connection = await instance.connect()
+        const run = connection.run.bind(connection)
+        connection.run = (...statement) => {
+          const turn = queue.then(() => run(...statement))
+          queue = turn.catch(() => {})
+          return turn
+        }
+        return connection
+      },
       close: () => {
         instance.closeSync()
         opened.delete(directory)

@@ -2,7 +2,7 @@
  * The analytics sink: change history, temporal and current shapes of the unified entities in DuckDB and parquet.
  *
  * `<directory>/store.duckdb` belongs to this sink alone; analysts open `<directory>/incidents.duckdb`, which is swapped
- * at a transaction's end. Writing and publishing have a connection each and do not wait for one another.
+ * at a transaction's end. Writing and publishing have a connection each and wait for one another's statements alone.
  */
 import { setImmediate as breathe } from 'node:timers/promises'
 import type { DuckDBConnection } from '@duckdb/node-api'
@@ -75,8 +75,8 @@ async function openSink(
 ): Promise<AnalyticsSink> {
   const { directory, instance } = store
   const { projections } = options
-  const writing = await instance.connect()
-  const publishing = await instance.connect()
+  const writing = await store.connect()
+  const publishing = await store.connect()
   opened.push(publishing, writing)
   await writing.run("SET GLOBAL TimeZone = 'UTC'")
   await prepareLayout(writing, directory, projections)
