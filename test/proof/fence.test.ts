@@ -1,64 +1,33 @@
-import { afterEach, beforeEach, expect, test } from 'vitest'
-import type { Change, Marker, RowChange, Table, Tuple } from '../../core/change.ts'
-import { BEGINNING, position } from '../../core/position.ts'
+import { expect, test } from 'vitest'
+import type { Change, RowChange, Table, Tuple } from '../../core/change.ts'
 import { neededOrTold } from '../../proof/fence.ts'
 import { rawEncoder } from '../../schemas/raw-encoder.ts'
 import { localRegistry } from '../../schemas/registry-local.ts'
-import { embeddedTransport, type EmbeddedTransport } from '../../transport/embedded.ts'
-import { topics } from '../../transport/topics.ts'
-import { temporaryDirectory } from '../support/capture.ts'
+import { embeddedTopics, originAt, rawMarker } from '../support/embedded-topics.ts'
 import { tupleOf } from '../support/pgoutput.ts'
 
 const TABLE: Table = { schema: 'public', name: 'note', columns: [{ name: 'id', oid: 23, modifier: -1 }], key: ['id'] }
 
-let directory: Awaited<ReturnType<typeof temporaryDirectory>>
-let transport: EmbeddedTransport
-
-beforeEach(async () => {
-  directory = await temporaryDirectory()
-  transport = await embeddedTransport({ directory: directory.path, partitions: 1, maxBytes: 1 << 30 })
-})
-
-afterEach(async () => {
-  await transport.close()
-  await directory.remove()
-})
-
-const origin = (lsn: number, ordinal: number) => ({
-  position: position(1, lsn, ordinal),
-  lsn,
-  committedAt: 0,
-  txId: 0,
-  partition: 0,
-  offset: -1,
-  streamedTo: BEGINNING,
-  lastInTransaction: true,
-  bytes: 0,
-})
-
-function marker(lsn: number): Marker {
-  const identity = { slot: 't', systemIdentifier: '1', timeline: 1 }
-  return { op: 'm', ...identity, snapshotDone: true, stopped: [], ...origin(lsn, 0) }
-}
+const held = embeddedTopics(1)
 
 function change(lsn: number): RowChange<Tuple> {
-  return { op: 'c', table: TABLE, reference: '1', before: null, after: tupleOf(String(lsn)), ...origin(lsn, 1) }
+  return { op: 'c', table: TABLE, reference: '1', before: null, after: tupleOf(String(lsn)), ...originAt(lsn, 1) }
 }
 
-const markers = (from: number, count: number) => Array.from({ length: count }, (_, i) => marker(from + i))
+const markers = (from: number, count: number) => Array.from({ length: count }, (_, i) => rawMarker(from + i))
 
 const cases: [string, readonly Change<Tuple>[], number][] = [
-  ['a change and then the marker', [change(5), marker(9)], 1],
+  ['a change and then the marker', [change(5), rawMarker(9)], 1],
   ['a change and then many markers', [change(5), ...markers(6, 20)], 1],
-  ['changes behind the marker', [change(5), marker(9), change(11), change(12)], 1],
-  ['markers and changes by turns', [change(5), marker(6), change(7), marker(9)], 3],
+  ['changes behind the marker', [change(5), rawMarker(9), change(11), change(12)], 1],
+  ['markers and changes by turns', [change(5), rawMarker(6), change(7), rawMarker(9)], 3],
   ['markers alone', markers(1, 9), 0],
   ['more markers than are looked at', [change(5), ...markers(6, 400)], 201],
 ]
 
 test.for(cases)('a place must have read the last change before the fence’s marker: %s', async ([, items, needed]) => {
-  const raw = await transport.topic(topics('t').raw)
-  const registry = localRegistry(directory.path)
+  const { raw, path } = held
+  const registry = localRegistry(path)
   const encoder = rawEncoder({ registry, topic: raw.name, namespace: 't', database: 't' })
   await raw.write(await encoder.encode(items))
   const waiting = { raw, registry, timeoutMs: 1_000, signal: new AbortController().signal }
@@ -66,10 +35,10 @@ test.for(cases)('a place must have read the last change before the fence’s mar
 })
 
 test('a fence that no marker has passed is told as such', async () => {
-  const raw = await transport.topic(topics('t').raw)
-  const registry = localRegistry(directory.path)
+  const { raw, path } = held
+  const registry = localRegistry(path)
   const encoder = rawEncoder({ registry, topic: raw.name, namespace: 't', database: 't' })
-  await raw.write(await encoder.encode([change(5), marker(9)]))
+  await raw.write(await encoder.encode([change(5), rawMarker(9)]))
   const waiting = { raw, registry, timeoutMs: 100, signal: new AbortController().signal }
   await expect(neededOrTold(10, waiting)).rejects.toMatchObject({ code: 'SINK' })
 })

@@ -1,28 +1,15 @@
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { beforeEach, expect, test } from 'vitest'
 import { scanTopic } from '../../proof/topic-scan.ts'
-import { embeddedTransport, type EmbeddedTransport } from '../../transport/embedded.ts'
-import type { Topic } from '../../transport/topic.ts'
-import { topics } from '../../transport/topics.ts'
-import { temporaryDirectory } from '../support/capture.ts'
+import { embeddedTopics } from '../support/embedded-topics.ts'
 
-let directory: Awaited<ReturnType<typeof temporaryDirectory>>
-let transport: EmbeddedTransport
-let topic: Topic
+const held = embeddedTopics(2)
 
 beforeEach(async () => {
-  directory = await temporaryDirectory()
-  transport = await embeddedTransport({ directory: directory.path, partitions: 2, maxBytes: 1 << 30 })
-  topic = await transport.topic(topics('t').raw)
   // pages of some twenty records
   const value = Buffer.alloc(50_000)
-  await topic.write(
+  await held.raw.write(
     Array.from({ length: 200 }, (_, i) => ({ partition: i % 2, key: Buffer.from(`${i}`), value, timestampMs: 0 })),
   )
-})
-
-afterEach(async () => {
-  await transport.close()
-  await directory.remove()
 })
 
 test('takes single records before the offset from which it takes all, each once and in order', async () => {
@@ -36,11 +23,23 @@ test('takes single records before the offset from which it takes all, each once 
     [1, 100],
   ])
   const ends = await scanTopic({
-    topic,
+    topic: held.raw,
     from,
     also,
     take: async (records) => void taken.push(...records.map(({ partition, offset }) => `${partition}/${offset}`)),
   })
   expect(taken).toEqual(['0/0', '0/1', '0/30', '0/95', '0/97', '0/98', '0/99', '1/99'])
+  expect(ends).toEqual(new Map([0, 1].map((partition) => [partition, 100])))
+})
+
+test('reads no further page when it has enough', async () => {
+  let taken = 0
+  const ends = await scanTopic({
+    topic: held.raw,
+    take: async ({ length }) => void (taken += length),
+    enough: () => taken > 0,
+  })
+  expect(taken).toBeGreaterThan(0)
+  expect(taken).toBeLessThan(50)
   expect(ends).toEqual(new Map([0, 1].map((partition) => [partition, 100])))
 })
