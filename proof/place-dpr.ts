@@ -72,19 +72,24 @@ async function dprProof(
         const found = await fromFolder(kind)
         if (found === null) continue
         const { folder, from } = found
-        const rows = Number((await connection.runAndReadAll(`SELECT count(*) FROM ${from}`)).getRows()[0]![0])
-        for (const pass of passes(rows, 'key')) {
+        // each file is opened once: a raw zone has thousands of small ones
+        const lines = `
+          CREATE OR REPLACE TABLE ${stored}_lines AS
+          SELECT ${folder.key} AS key, ${AGE} AS age,
+                 CASE WHEN "Op" = 'D' THEN UUID '${GONE}' ELSE ${duckDigest(folder.cells)} END AS digest
+          FROM ${from}`
+        await scratch.inTurn(() => connection.run(lines))
+        const count = await connection.runAndReadAll(`SELECT count(*) FROM ${stored}_lines`)
+        for (const pass of passes(Number(count.getRows()[0]![0]), 'key')) {
           const insert = `
             INSERT INTO ${stored}
-            SELECT ${kind}, key, digest FROM (
-              SELECT key, arg_max(digest, age) AS digest FROM (
-                SELECT ${folder.key} AS key, ${AGE} AS age,
-                       CASE WHEN "Op" = 'D' THEN UUID '${GONE}' ELSE ${duckDigest(folder.cells)} END AS digest
-                FROM ${from}) WHERE ${pass} GROUP BY key)
+            SELECT ${kind}, key, digest
+            FROM (SELECT key, arg_max(digest, age) AS digest FROM ${stored}_lines WHERE ${pass} GROUP BY key)
             WHERE digest <> UUID '${GONE}'`
           await scratch.inTurn(() => connection.run(insert))
         }
       }
+      await connection.run(`DROP TABLE IF EXISTS ${stored}_lines`)
       progress(0)
       return stored
     },
