@@ -102,7 +102,7 @@ export async function continued(
   }
 }
 
-/** The tail is copied each time, what is before it is not: it may be a quarter of that. */
+/** The tail is copied each time, what is before it is not: it may be a fifth of both. */
 async function isLongTail(connection: DuckDBConnection, { table }: Projection, base: bigint): Promise<boolean> {
   const rows = await connection.runAndReadAll(
     `SELECT count(*) FILTER (seq > ${base}), count(*) FROM store.history_${table}`,

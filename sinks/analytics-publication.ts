@@ -12,7 +12,6 @@ import { contentOf, continued, fileState, INCOMPLETE, recentTables, type Content
 import { makeDurable } from './analytics-durable.ts'
 import { latestOf, listedFiles } from './analytics-latest.ts'
 import { historyColumns, LAYOUT, literal, names, rowColumns } from './analytics-layout.ts'
-
 import { POPULATION_FILE, publishReports } from './analytics-reports.ts'
 
 export const PUBLISHED_FILE = 'incidents.duckdb'
