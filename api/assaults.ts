@@ -41,7 +41,7 @@ const ASSAULT_RULE = {
   ],
 } as const
 
-const RECENT_MONTHS = 12
+export const RECENT_MONTHS = 12
 
 export function assaultRoutes(server: FastifyInstance, database: pg.Pool): void {
   server.withTypeProvider<ZodTypeProvider>().get(
@@ -98,7 +98,8 @@ const SUMMARY = `
          coalesce(bool_or(incomplete), false) AS incomplete
   FROM judged`
 
-async function readSummary(query: Query, { prisonerNumber, months, caseloads }: Asked): Promise<AssaultSummary> {
+/** One row, whoever the prisoner is. */
+export async function readSummary(query: Query, { prisonerNumber, months, caseloads }: Asked): Promise<AssaultSummary> {
   const { types, roles, statuses, serious } = ASSAULT_RULE
   const values = [prisonerNumber, months, types, roles, statuses, serious, caseloads]
   const [summary] = await query<AssaultSummary>(SUMMARY, values, 'assault summary')

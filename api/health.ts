@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import type pg from 'pg'
 import { z } from 'zod'
 import { readFreshness } from './freshness.ts'
+import { warm } from './warm.ts'
 
 const Status = z.enum(['UP', 'DOWN'])
 
@@ -36,7 +37,8 @@ export interface HealthOptions {
 const tags = ['Health']
 
 export function healthRoutes(app: FastifyInstance, { database, build, dependencies, cacheMs }: HealthOptions): void {
-  const readiness = remembered(cacheMs, () => readStore(database))
+  const warmed = once(() => warm(database))
+  const readiness = remembered(cacheMs, () => readStore(database, warmed))
   const health = remembered(cacheMs, async () => withDependencies(await readiness(), dependencies))
 
   const probe = { schema: { tags, summary: 'Whether the process runs', response: { 200: Probe } } }
@@ -73,11 +75,13 @@ async function readStopped(database: pg.Pool): Promise<string[]> {
   return rows.map(({ name }) => name)
 }
 
-async function readStore(database: pg.Pool): Promise<Health> {
+/** Who may ask is not to wait for what can be made ready before. */
+async function readStore(database: pg.Pool, warmed: () => Promise<void>): Promise<Health> {
   try {
     const { whole, upTo } = await readFreshness(database)
     const snapshot = { status: whole ? ('UP' as const) : ('DOWN' as const) }
     const stopped = await readStopped(database)
+    if (whole) await warmed()
     const details = {
       ...(upTo === null ? {} : { dataAsOf: upTo.committedAt }),
       ...(stopped.length === 0 ? {} : { stopped: stopped.join(', ') }),
@@ -106,6 +110,16 @@ async function withDependencies(
     status: told.every(([, up]) => up) ? status : 'DOWN',
     components: { ...components, ...Object.fromEntries(others) },
   }
+}
+
+/** Again where it failed. */
+function once(work: () => Promise<void>): () => Promise<void> {
+  let done: Promise<void> | null = null
+  return () =>
+    (done ??= work().catch((error: unknown) => {
+      done = null
+      throw error
+    }))
 }
 
 /** Probes come often and from several sides; one answer does for all of a moment. */

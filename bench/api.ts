@@ -15,12 +15,13 @@ import { initSource } from '../connectors/postgres/source-schema.ts'
 import { seedReports } from '../workload/load.ts'
 import { freePort, startPostgres } from '../workload/postgres.ts'
 import { copyReports } from './api-store.ts'
-import { startArriving } from './arriving.ts'
+import { whileArriving } from './arriving.ts'
 import { catTool } from './cattool.ts'
 import { asker, openLoop, percentile, type Asker } from './open-loop.ts'
 import { postgresCpu } from './postgres-cpu.ts'
 import { startMeasured, type Measured } from './process.ts'
 import type { BenchOptions } from './result.ts'
+import { shownAfter } from './visible.ts'
 
 interface Latency {
   readonly name: 'api'
@@ -45,9 +46,6 @@ const REQUESTS = { perSecond: 200, seconds: 30 }
 /** Asked of the load: its transactions turn out a ninth smaller than those by which it finds its rate. */
 const ARRIVING = { requests: 1_150, visible: 500 }
 const CATTOOL_SECONDS = 20
-/** The load finds its rate by a burst of some hundred rows, which is no part of what is measured. */
-const SETTLING_MS = 2_000
-const PROBES = 150
 
 interface Bench {
   readonly url: string
@@ -79,8 +77,6 @@ export async function apiBench({ what, rows }: BenchOptions): Promise<Latency[]>
   await seedReports(client, { seed: 1, reports: DELIVERED })
   const run = startMeasured(['run'], { ...environment, PORT: String(runPort) })
   const serve = startMeasured(['serve'], { ...environment, PORT: String(servePort) })
-  process.once('SIGTERM', () => process.exit(143))
-  process.once('exit', () => [run, serve].forEach(({ pid }) => endNow(pid)))
   const token = await identity.token({ clientId: 'bench' })
   const embedded = asker(`http://127.0.0.1:${runPort}`, token)
   const served = asker(`http://127.0.0.1:${servePort}`, token)
@@ -103,15 +99,6 @@ export async function apiBench({ what, rows }: BenchOptions): Promise<Latency[]>
     await rm(directory, { recursive: true, force: true })
   }
   return results
-}
-
-/** Also when the benchmark itself is ended: what it started must not stay. */
-function endNow(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL')
-  } catch {
-    // it has ended
-  }
 }
 
 /** What readers ask in one second, in twenty parts: pages, one prisoner's reports, and reports whole. */
@@ -159,7 +146,7 @@ async function requests(bench: Bench): Promise<Latency[]> {
     return { kind, path: paths[kind]! }
   }
   await openLoop(bench.served, { perSecond: 50, seconds: 5, next }) // plans, code, connections
-  const { value, rowsPerSecond } = await whileArriving(bench, ARRIVING.requests, async () => {
+  const { value, rowsPerSecond } = await whileArriving(bench.url, ARRIVING.requests, async () => {
     const before = await cpuByProcess(bench)
     const times = await openLoop(bench.served, { ...REQUESTS, next })
     return { times, before, after: await cpuByProcess(bench) }
@@ -192,77 +179,13 @@ async function cpuByProcess({ client, run, serve }: Bench): Promise<Record<strin
   return { run: run.cpuMicros(), serve: serve.cpuMicros(), ...(await postgresCpu(client)) }
 }
 
-/** Row changes as both systems make them, at about so many a second, for as long as `work` takes. */
-async function whileArriving<T>({ url }: Bench, rowsPerSecond: number, work: () => Promise<T>) {
-  const arriving = await startArriving(url, rowsPerSecond)
-  await pause(SETTLING_MS)
-  try {
-    const value = await work()
-    return { value, rowsPerSecond: await arriving.stop() }
-  } catch (error) {
-    await arriving.stop()
-    throw error
-  }
-}
-
-/**
- * Each probe changes one report's title and looks for it, in the store and in the API, from its commit on. One that the
- * load changes or deletes before it was seen is no probe.
- */
-async function visible(bench: Bench): Promise<Latency[]> {
-  const { client, embedded, run } = bench
-  const stored: number[] = []
-  const shown: number[] = []
-  const holds = async (table: string, id: string, title: string): Promise<boolean> =>
-    (await client.query(`SELECT FROM ${table} WHERE id = $1 AND title = $2`, [id, title])).rowCount === 1
-  const { rowsPerSecond } = await whileArriving(bench, ARRIVING.visible, async () => {
-    for (let i = 0; stored.length < PROBES; i++) {
-      const title = `Probe ${i}`
-      const { rows } = await client.query<{ id: string }>(
-        'UPDATE report SET title = $1 WHERE id = (SELECT id FROM report ORDER BY id OFFSET $2 LIMIT 1) RETURNING id',
-        [title, i % 50],
-      )
-      const committed = performance.now()
-      const id = rows[0]!.id
-      const isGone = async (): Promise<boolean> =>
-        performance.now() > committed + GONE_AFTER_MS && !(await holds('report', id, title))
-      const seen = await Promise.all([
-        afterUntil(committed, () => holds('prisons.incidents_report', id, title), isGone),
-        afterUntil(
-          committed,
-          async () => (await embedded.get(`/incident-reports/${id}`)).body.includes(`"${title}"`),
-          isGone,
-        ),
-      ])
-      if (seen[0] !== null && seen[1] !== null) {
-        stored.push(seen[0])
-        shown.push(seen[1])
-      }
-      await pause(50 + (i % 7) * 20)
-    }
-  })
+async function visible({ url, client, embedded, run }: Bench): Promise<Latency[]> {
+  const { value, rowsPerSecond } = await whileArriving(url, ARRIVING.visible, () => shownAfter(client, embedded))
   const shared = { peakRssMiB: run.peakRssMiB(), rowsPerSecond }
   return [
-    { ...latency('visible in the store', stored), ...shared },
-    { ...latency('visible', shown), ...shared },
+    { ...latency('visible in the store', value.stored), ...shared },
+    { ...latency('visible', value.shown), ...shared },
   ]
-}
-
-/** Later than every answer that counts. */
-const GONE_AFTER_MS = 2_000
-
-/** Milliseconds since `begun` when it holds; null when it is gone by then. */
-async function afterUntil(
-  begun: number,
-  holds: () => Promise<boolean>,
-  isGone: () => Promise<boolean>,
-): Promise<number | null> {
-  while (!(await holds())) {
-    if (await isGone()) return null
-    if (performance.now() > begun + 30_000) throw new Error('a change did not show within 30 s')
-    await pause(2)
-  }
-  return performance.now() - begun
 }
 
 function latency(what: string, times: readonly number[]) {

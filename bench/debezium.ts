@@ -57,7 +57,6 @@ export async function startDebezium(options: DebeziumOptions): Promise<Measured>
   )
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
   return {
-    pid: child.pid!,
     cpuMicros: () => cpuOf(child.pid!),
     peakRssMiB: () => peakRssOf(child.pid!),
     stop: async () => {

@@ -6,7 +6,6 @@ import { cpuOf, peakRssOf } from './cpu.ts'
 const CLI = fileURLToPath(new URL('../cli.ts', import.meta.url))
 
 export interface Measured {
-  readonly pid: number
   /** User and system time so far, in microseconds. */
   cpuMicros(): number
   peakRssMiB(): number
@@ -15,6 +14,10 @@ export interface Measured {
   kill(): Promise<void>
 }
 
+/**
+ * In a session of its own, as services run: the scheduler shares a core among sessions first. Where the benchmark ends
+ * without stopping it, it is killed.
+ */
 export function startMeasured(args: readonly string[], environment: Readonly<Record<string, string>>): Measured {
   const child = spawn(process.execPath, [CLI, ...args], {
     env: {
@@ -25,11 +28,15 @@ export function startMeasured(args: readonly string[], environment: Readonly<Rec
       ...environment,
     },
     stdio: ['ignore', 'ignore', 'inherit'],
+    detached: true,
   })
+  const kill = (): void => void child.kill('SIGKILL')
+  process.once('exit', kill)
   const pid = child.pid!
   let ending = false
   const ended = new Promise<void>((resolve) => {
     child.once('exit', (code) => {
+      process.off('exit', kill)
       if (!ending) throw new Error(`${args.join(' ')} ended by itself with exit code ${code}`)
       resolve()
     })
@@ -40,7 +47,6 @@ export function startMeasured(args: readonly string[], environment: Readonly<Rec
     await ended
   }
   return {
-    pid,
     cpuMicros: () => cpuOf(pid),
     peakRssMiB: () => peakRssOf(pid),
     stop: () => end('SIGTERM'),

@@ -36,6 +36,9 @@ if (benchmark === undefined) {
   process.stderr.write(`Name a benchmark: ${Object.keys(BENCHMARKS).join(', ')}\n`)
   process.exit(2)
 }
+// what it started ends with it
+process.once('SIGINT', () => process.exit(130))
+process.once('SIGTERM', () => process.exit(143))
 const results = await benchmark({
   ...(values.what === undefined ? {} : { what: values.what }),
   ...(values.against === undefined ? {} : { against: values.against }),

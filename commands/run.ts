@@ -8,6 +8,7 @@ import { finishSwap } from '../proof/replay-directories.ts'
 import { analyticsDirectory, dprDirectory, embeddedRuntime, type Environment, type Runtime } from '../runtime.ts'
 import { SINKS } from '../sinks/names.ts'
 import { lockStateDirectory } from '../transport/state-directory.ts'
+import { yieldPool } from './background-threads.ts'
 import { configuredConsole, consoleStage, type ConsoleStageOptions } from './console.ts'
 import { serveMetrics } from './metrics-server.ts'
 import { serve } from './serve.ts'
@@ -46,6 +47,7 @@ export async function runEmbedded(environment: Environment, signal: AbortSignal)
     // Where the store lies in the source's database, it must not be the store that is said to be away.
     await answers(url)
     for (const place of [dprDirectory(config), analyticsDirectory(config)]) await finishSwap(place)
+    await yieldPool()
     const runtime = await embeddedRuntime(environment)
     const stopMetrics = serveMetrics(environment)
     try {
