@@ -48,6 +48,22 @@ test('it is ready once every partition has passed a marker behind the whole firs
   await sink.close()
 })
 
+test('who finds it ready waits for no connection to be opened, and for none to read what it must know of the tables', async () => {
+  const sink = await openStore(store.url)
+  await sink.places([0])
+  expect([await ready(), database.totalCount]).toEqual([503, 1])
+  await sink.write([markerAt({ offset: 0, lsn: 8 })])
+  expect([await ready(), database.totalCount]).toEqual([200, database.options.max])
+  const clients = await Promise.all(Array.from({ length: database.options.max }, () => database.connect()))
+  for (const client of clients) {
+    const { rows } = await client.query('SELECT name FROM pg_prepared_statements ORDER BY name')
+    expect(rows).toContainEqual({ name: 'report details id' })
+    expect(rows).toContainEqual({ name: 'assault summary' })
+    client.release()
+  }
+  await sink.close()
+})
+
 test('before there is a store, answers say that they cannot be given, and the process stays alive', async () => {
   const answer = await get('/incident-reports')
   expect([answer.status, JSON.parse(answer.text)]).toMatchObject([
