@@ -37,7 +37,8 @@ export interface HealthOptions {
 const tags = ['Health']
 
 export function healthRoutes(app: FastifyInstance, { database, build, dependencies, cacheMs }: HealthOptions): void {
-  const warmed = once(() => warm(database))
+  // what cannot be made ready now is made when it is asked for
+  const warmed = remembered(Infinity, () => warm(database).catch(() => {}))
   const readiness = remembered(cacheMs, () => readStore(database, warmed))
   const health = remembered(cacheMs, async () => withDependencies(await readiness(), dependencies))
 
@@ -75,7 +76,7 @@ async function readStopped(database: pg.Pool): Promise<string[]> {
   return rows.map(({ name }) => name)
 }
 
-/** Who may ask is not to wait for what can be made ready before. */
+/** Ready means also that the first to ask waits for nothing that could be done before. */
 async function readStore(database: pg.Pool, warmed: () => Promise<void>): Promise<Health> {
   try {
     const { whole, upTo } = await readFreshness(database)
@@ -110,16 +111,6 @@ async function withDependencies(
     status: told.every(([, up]) => up) ? status : 'DOWN',
     components: { ...components, ...Object.fromEntries(others) },
   }
-}
-
-/** Again where it failed. */
-function once(work: () => Promise<void>): () => Promise<void> {
-  let done: Promise<void> | null = null
-  return () =>
-    (done ??= work().catch((error: unknown) => {
-      done = null
-      throw error
-    }))
 }
 
 /** Probes come often and from several sides; one answer does for all of a moment. */

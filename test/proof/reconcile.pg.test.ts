@@ -32,7 +32,7 @@ import {
   type Victims,
 } from '../support/tampering.ts'
 
-/** More of them take as much longer: `INCIDENTS_TRIES=100 npx vitest run test/proof/reconcile.pg.test.ts`. */
+/** More take longer, beside the load ever longer, since it never ends: `INCIDENTS_TRIES=25 npx vitest run ...`, again and again. */
 const TRIES = Number(process.env['INCIDENTS_TRIES'] ?? 10)
 const TRIES_MS = TRIES * 40_000
 const ENTITY = 'PrisonerInvolvement'
