@@ -41,8 +41,9 @@ afterEach(async () => {
 async function followsTheSource(when: string): Promise<void> {
   const command = startCommand(['run'], { ...environment, LOG_LEVEL: 'info' })
   running = command
-  // what is deleted before the slot is there stands in no topic that is new
-  const follows = `SELECT FROM pg_replication_slots WHERE slot_name = '${database.name}' AND active`
+  // what is deleted before the slot's first position stands in no topic that is new; a slot that waits for it is active
+  const follows = `SELECT FROM pg_replication_slots
+                   WHERE slot_name = '${database.name}' AND active AND confirmed_flush_lsn IS NOT NULL`
   await expect.poll(async () => (await database.query(follows)).length, { timeout: 60_000 }).toBe(1)
   const pool = new pg.Pool({ connectionString: database.url, max: 2 })
   await runTransactions(pool, { seed: ++seed, transactions: 40 })
