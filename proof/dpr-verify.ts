@@ -5,8 +5,9 @@
  */
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { DuckDBInstance, type DuckDBConnection } from '@duckdb/node-api'
+import type { DuckDBConnection } from '@duckdb/node-api'
 import { PipelineError } from '../core/error.ts'
+import { onDuckDb } from '../sinks/duckdb.ts'
 import { readContractText, type ReadContract } from './dpr-verify-contract.ts'
 import { judgeRows, type OrderedFile, type RowRule } from './dpr-verify-rows.ts'
 import { readFileSchema, schemaFaults } from './dpr-verify-schema.ts'
@@ -87,9 +88,7 @@ export async function verifyDpr(directory: string): Promise<readonly TableVerdic
   if (sources === null) {
     throw new PipelineError('CONFIG', `${directory} holds no folder raw`, "Name the folder of DPR's raw zone.")
   }
-  const instance = await DuckDBInstance.create(':memory:', { threads: '2' })
-  const connection = await instance.connect()
-  try {
+  return onDuckDb(':memory:', { threads: '2' }, async (connection) => {
     await connection.run(`SET TimeZone = 'UTC'`)
     const verdicts: TableVerdict[] = []
     for (const source of sources) {
@@ -98,10 +97,7 @@ export async function verifyDpr(directory: string): Promise<readonly TableVerdic
       }
     }
     return verdicts
-  } finally {
-    connection.closeSync()
-    instance.closeSync()
-  }
+  })
 }
 
 async function verifyTable(

@@ -1,10 +1,11 @@
 /** In which file, and where in it, a row stands. */
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { DuckDBInstance, type DuckDBConnection } from '@duckdb/node-api'
+import type { DuckDBConnection } from '@duckdb/node-api'
 import { lsnText } from '../core/position.ts'
 import { PUBLISHED_FILE } from '../sinks/analytics-publication.ts'
 import { openStorage } from '../sinks/dpr-raw-storage.ts'
+import { onDuckDb } from '../sinks/duckdb.ts'
 
 export interface FileRow {
   readonly file: string
@@ -47,7 +48,7 @@ export async function dprVersions(
     if (names.length === 0 || ids.length === 0) return []
     const local = new Map<string, string>()
     for (const name of names) local.set(await storage.localFile(`${folder}/${name}`), `${folder}/${name}`)
-    const rows = await onDuckDb(':memory:', (connection) =>
+    const rows = await onDuckDb(':memory:', {}, (connection) =>
       query(
         connection,
         `SELECT id, filename, file_row_number, checkpoint_col
@@ -84,7 +85,7 @@ export async function analyticsRows(
   const published = join(directory, PUBLISHED_FILE)
   const folder = join(directory, 'history', table)
   const files = (await readdir(folder).catch(() => [])).filter((name) => name.endsWith('.parquet'))
-  await onDuckDb(published, async (connection) => {
+  await onDuckDb(published, { access_mode: 'READ_ONLY' }, async (connection) => {
     if (files.length > 0) {
       const older = `SELECT id, position, topic_partition, topic_offset, filename, file_row_number
         FROM read_parquet(${list(files.map((name) => join(folder, name)))}, filename = true, file_row_number = true)`
@@ -107,15 +108,6 @@ export async function analyticsRows(
     }
   })
   return found
-}
-
-async function onDuckDb<T>(path: string, work: (connection: DuckDBConnection) => Promise<T>): Promise<T> {
-  const instance = await DuckDBInstance.create(path, path === ':memory:' ? {} : { access_mode: 'READ_ONLY' })
-  try {
-    return await work(await instance.connect())
-  } finally {
-    instance.closeSync()
-  }
 }
 
 async function query(connection: DuckDBConnection, sql: string): Promise<unknown[][]> {

@@ -8,7 +8,7 @@
  */
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { DuckDBInstance, type DuckDBConnection } from '@duckdb/node-api'
+import type { DuckDBConnection } from '@duckdb/node-api'
 import { ENTITIES } from '../core/incident.ts'
 import type { Projection, Projections } from '../schemas/policy/projection.ts'
 import { sinkError } from './analytics-database.ts'
@@ -16,6 +16,7 @@ import { writeDefinitions } from './analytics-definitions.ts'
 import { makeDurable } from './analytics-durable.ts'
 import { literal } from './analytics-layout.ts'
 import { PUBLISHED_FILE } from './analytics-publication.ts'
+import { onDuckDb } from './duckdb.ts'
 import { exportedName, LANDED, SHAPES, type Shape } from './mojap-metadata.ts'
 
 export interface ExportOptions {
@@ -36,28 +37,26 @@ export interface Exported {
 
 /** Lands what is published; a copy that has landed lands no second time. SINK when nothing is published, DISK_FULL. */
 export async function exportPublished({ directory, to, projections }: ExportOptions): Promise<Exported> {
-  const instance = await DuckDBInstance.create(':memory:', { memory_limit: '512MB', threads: '2' })
   try {
-    const connection = await instance.connect()
-    await connection.run(
-      `SET TimeZone = 'UTC'; ATTACH ${literal(join(directory, PUBLISHED_FILE))} AS copy (READ_ONLY); USE copy`,
-    )
-    const published = await connection.runAndReadAll('SELECT epoch(published_at)::BIGINT FROM publication')
-    const landed = Number(published.getRows()[0]![0])
-    mkdirSync(to, { recursive: true })
-    writeDefinitions(to, projections)
-    const tables: Record<string, number> = {}
-    for (const entity of ENTITIES) {
-      for (const shape of SHAPES) {
-        const rows = await land(connection, { to, landed, projection: projections[entity], shape })
-        if (rows !== null) tables[exportedName(projections[entity], shape)] = rows
+    return await onDuckDb(':memory:', { memory_limit: '512MB', threads: '2' }, async (connection) => {
+      await connection.run(
+        `SET TimeZone = 'UTC'; ATTACH ${literal(join(directory, PUBLISHED_FILE))} AS copy (READ_ONLY); USE copy`,
+      )
+      const published = await connection.runAndReadAll('SELECT epoch(published_at)::BIGINT FROM publication')
+      const landed = Number(published.getRows()[0]![0])
+      mkdirSync(to, { recursive: true })
+      writeDefinitions(to, projections)
+      const tables: Record<string, number> = {}
+      for (const entity of ENTITIES) {
+        for (const shape of SHAPES) {
+          const rows = await land(connection, { to, landed, projection: projections[entity], shape })
+          if (rows !== null) tables[exportedName(projections[entity], shape)] = rows
+        }
       }
-    }
-    return { landed, tables }
+      return { landed, tables }
+    })
   } catch (error) {
     throw sinkError(error, directory)
-  } finally {
-    instance.closeSync()
   }
 }
 

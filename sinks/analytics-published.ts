@@ -9,6 +9,7 @@ import type { Projection, Projections } from '../schemas/policy/projection.ts'
 import { sinkError } from './analytics-database.ts'
 import { readPlaces, type ReachedPlace } from './analytics-places.ts'
 import { PUBLISHED_FILE } from './analytics-publication.ts'
+import { onDuckDb } from './duckdb.ts'
 
 export interface AnalyticsRow {
   readonly id: string
@@ -60,17 +61,13 @@ export async function publishedAge(directory: string): Promise<PublishedAge | nu
   const path = join(directory, PUBLISHED_FILE)
   if (!existsSync(path)) return null
   try {
-    const instance = await DuckDBInstance.create(path, { access_mode: 'READ_ONLY', memory_limit: '64MB', threads: '1' })
-    const connection = await instance.connect()
-    try {
+    const options = { access_mode: 'READ_ONLY', memory_limit: '64MB', threads: '1' }
+    return await onDuckDb(path, options, async (connection) => {
       const rows = await connection.runAndReadAll(`
         SELECT epoch_ms(published_at), (SELECT epoch_ms(min(passed_at)) FROM place WHERE passed <> '') FROM publication`)
       const [published, whole] = rows.getRows()[0] as [bigint, bigint | null]
       return { publishedAt: new Date(Number(published)), wholeTo: whole === null ? null : new Date(Number(whole)) }
-    } finally {
-      connection.closeSync()
-      instance.closeSync()
-    }
+    })
   } catch (error) {
     throw sinkError(error, directory)
   }

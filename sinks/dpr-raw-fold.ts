@@ -2,10 +2,10 @@
  * A folder's rows as DPR's jobs come to hold them: load files first, then the changes, the newest of each key
  * (rule dpr.order).
  */
-import { DuckDBInstance } from '@duckdb/node-api'
 import { literal, quoted } from './dpr-raw-columns.ts'
 import { readContract } from './dpr-raw-contracts.ts'
 import { openStorage, type Storage } from './dpr-raw-storage.ts'
+import { onDuckDb } from './duckdb.ts'
 
 /** A row by column name, in the folder's column order, as DuckDB writes it in JSON: int8 and timestamps are text. */
 export type DprRow = Readonly<Record<string, unknown>>
@@ -22,15 +22,11 @@ export async function readDprTable(location: string, source: string, table: stri
 }
 
 async function query(sql: string): Promise<readonly DprRow[]> {
-  const instance = await DuckDBInstance.create(':memory:')
-  try {
-    const connection = await instance.connect()
+  return onDuckDb(':memory:', {}, async (connection) => {
     await connection.run(`SET TimeZone = 'UTC'`)
     const reader = await connection.runAndReadAll(sql)
     return reader.getRowObjectsJson()
-  } finally {
-    instance.closeSync()
-  }
+  })
 }
 
 /**

@@ -1,5 +1,4 @@
 /** The demo's console in a real browser: on real data, each act once from end to end. */
-import { DuckDBInstance } from '@duckdb/node-api'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
 import {
@@ -14,6 +13,7 @@ import {
   visiting,
   WIDTHS,
 } from '../support/browser.ts'
+import { onDuckDb } from '../../sinks/duckdb.ts'
 import { ask, report, switchOver } from '../support/console-acts.ts'
 import { enter, follow, tick, write } from '../support/keyboard.ts'
 import {
@@ -44,13 +44,9 @@ async function comes(page: Page, path: string, text: string | RegExp): Promise<v
 }
 
 async function analysed(sql: string): Promise<unknown[][]> {
-  const instance = await DuckDBInstance.create(demo.analytics, { access_mode: 'READ_ONLY' })
-  try {
-    const connection = await instance.connect()
-    return (await connection.runAndReadAll(sql)).getRows()
-  } finally {
-    instance.closeSync()
-  }
+  return onDuckDb(demo.analytics, { access_mode: 'READ_ONLY' }, async (connection) =>
+    (await connection.runAndReadAll(sql)).getRows(),
+  )
 }
 
 describeInBrowser('the demo’s console', { timeout: 240_000 }, () => {

@@ -1,6 +1,6 @@
 /** The console's pages over a real API, store and published copy. */
-import { DuckDBInstance } from '@duckdb/node-api'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { onDuckDb } from '../../sinks/duckdb.ts'
 import { MARKUP } from '../support/browser.ts'
 import { HAPPENED as AT, openWorld, reportIncident, switchToDps, type World } from '../support/console-world.ts'
 import type { Page, Visit } from '../support/visit.ts'
@@ -120,14 +120,11 @@ describe('one incident', () => {
   test('an incident that is made here is in DuckDB, without a word of its free text', async () => {
     const reference = await create({ title: 'Seen end to end' })
     await world.settled()
-    const instance = await DuckDBInstance.create(world.analytics, { access_mode: 'READ_ONLY' })
-    const connection = await instance.connect()
-    const found = await connection.runAndReadAll(
-      `SELECT type, status, location FROM current_report WHERE reference = '${reference}'`,
+    const sql = `SELECT type, status, location FROM current_report WHERE reference = '${reference}'`
+    const found = await onDuckDb(world.analytics, { access_mode: 'READ_ONLY' }, async (connection) =>
+      (await connection.runAndReadAll(sql)).getRows(),
     )
-    connection.closeSync()
-    instance.closeSync()
-    expect(found.getRows()).toEqual([['FIRE_1', 'DRAFT', 'MDI']])
+    expect(found).toEqual([['FIRE_1', 'DRAFT', 'MDI']])
     const page = await operator.send('/analyse', {
       sql: `SELECT reference, status FROM current_report WHERE reference = '${reference}'`,
     })

@@ -31,7 +31,9 @@ const incidents = (...args: string[]): Promise<Ended> => runCommand(args, enviro
 
 async function printed<T>(code: number, ...args: string[]): Promise<T> {
   const ended = await incidents(...args, '--json')
-  expect({ code: ended.code, stderr: ended.code === code ? '' : ended.stderr }).toEqual({ code, stderr: '' })
+  const said = stages.map(({ name, log }) => `${name}: ${log()}`)
+  const failed = ended.code === code ? '' : [ended.stderr, ...said].join('\n')
+  expect({ code: ended.code, failed }).toEqual({ code, failed: '' })
   return JSON.parse(ended.stdout) as T
 }
 

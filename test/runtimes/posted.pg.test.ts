@@ -2,7 +2,6 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { DuckDBInstance } from '@duckdb/node-api'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { demoIdentity, type DemoIdentity } from '../../api/demo-identity.ts'
 import { MIGRATE_REPORTS, VIEW_REPORTS } from '../../api/roles.ts'
@@ -19,6 +18,7 @@ import { governedDecoder } from '../../schemas/governed-decoder.ts'
 import { rawDecoder } from '../../schemas/raw-decoder.ts'
 import type { Received, Topic } from '../../transport/topic.ts'
 import { freePort } from '../../workload/postgres.ts'
+import { onDuckDb } from '../../sinks/duckdb.ts'
 import { environmentOf } from '../support/agreement.ts'
 import { temporaryDirectory } from '../support/capture.ts'
 import { startCommand, type RunningCommand } from '../support/command.ts'
@@ -121,13 +121,8 @@ async function recordsOf(topic: Topic): Promise<Received[]> {
 }
 
 async function duckDb(path: string, sql: string): Promise<Record<string, unknown>[]> {
-  const instance = await DuckDBInstance.create(path, path === ':memory:' ? {} : { access_mode: 'READ_ONLY' })
-  try {
-    const connection = await instance.connect()
-    return (await connection.runAndReadAll(sql)).getRowObjectsJson()
-  } finally {
-    instance.closeSync()
-  }
+  const options = path === ':memory:' ? {} : { access_mode: 'READ_ONLY' }
+  return onDuckDb(path, options, async (connection) => (await connection.runAndReadAll(sql)).getRowObjectsJson())
 }
 
 const tally = (names: readonly string[]): Record<string, number> =>

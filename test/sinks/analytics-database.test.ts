@@ -1,12 +1,15 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readdirSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { DuckDBInstance } from '@duckdb/node-api'
 import { describe, expect, test } from 'vitest'
 import { projections } from '../../schemas/policy/projection.ts'
 import { sinkError } from '../../sinks/analytics-database.ts'
-import { openAnalytics, temporaryDirectory } from '../support/analytics.ts'
+import { onDuckDb } from '../../sinks/duckdb.ts'
+import { incidentChange, openAnalytics, reportRow, reports, temporaryDirectory } from '../support/analytics.ts'
+import { heldFiles } from '../support/held-files.ts'
+
+const ID = '00000000-0000-7000-8000-00000000000a'
 
 describe('a directory has one writer', () => {
   test('in all processes: the second is told whom to stop', async () => {
@@ -29,16 +32,23 @@ describe('a directory has one writer', () => {
     await first.close()
     await openAnalytics(other)
   })
+
+  test('and one that has ended has let go of every file, whatever it did', async () => {
+    const directory = temporaryDirectory()
+    const sink = await openAnalytics(directory, { recentChanges: 1 })
+    for (const offset of [1, 2]) {
+      await sink.write([incidentChange({ offset, lsn: offset, rows: [reportRow(ID, { status: `S${offset}` })] })])
+      await sink.publish()
+    }
+    expect(await reports(sink)).toEqual({ [ID]: 'S2' })
+    await sink.close()
+    expect(heldFiles(directory)).toEqual([])
+  })
 })
 
 describe('a store that is not ours is refused and left as it was', () => {
-  async function changeStore(directory: string, sql: string): Promise<void> {
-    const instance = await DuckDBInstance.create(join(directory, 'store.duckdb'))
-    const connection = await instance.connect()
-    await connection.run(sql)
-    connection.closeSync()
-    instance.closeSync()
-  }
+  const changeStore = (directory: string, sql: string): Promise<unknown> =>
+    onDuckDb(join(directory, 'store.duckdb'), {}, (connection) => connection.run(sql))
 
   const ours = async (directory: string) => (await openAnalytics(directory)).close()
 
@@ -75,21 +85,13 @@ describe('a store that is not ours is refused and left as it was', () => {
     const directory = temporaryDirectory()
     await ours(directory)
     await changeStore(directory, `UPDATE layout SET contract = 'another'`)
-    const held = (path: string) =>
-      readdirSync('/proc/self/fd').filter((fd) => {
-        try {
-          return readlinkSync(`/proc/self/fd/${fd}`).startsWith(path)
-        } catch {
-          return false // closed meanwhile
-        }
-      })
     await expect(openAnalytics(directory)).rejects.toMatchObject({ code: 'SINK_FOREIGN' })
-    expect(held(directory)).toEqual([])
+    expect(heldFiles(directory)).toEqual([])
     const broken = temporaryDirectory()
     mkdirSync(join(broken, 'incidents.duckdb.next'))
     writeFileSync(join(broken, 'incidents.duckdb.next', 'in the way'), '')
     await expect(openAnalytics(broken)).rejects.toMatchObject({ code: 'SINK' })
-    expect(held(broken)).toEqual([])
+    expect(heldFiles(broken)).toEqual([])
   })
 
   test('pseudonyms of another key, which would count one person twice', async () => {

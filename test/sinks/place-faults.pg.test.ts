@@ -2,13 +2,13 @@
 import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { DuckDBInstance } from '@duckdb/node-api'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { Config } from '../../config.ts'
 import { verifyDpr } from '../../proof/dpr-verify.ts'
 import { prove } from '../../proof/proof.ts'
 import type { SinkName } from '../../sinks/names.ts'
 import { openStorage } from '../../sinks/dpr-raw-storage.ts'
+import { onDuckDb } from '../../sinks/duckdb.ts'
 import { topics } from '../../transport/topics.ts'
 import { mirrored } from '../support/dpr-raw.ts'
 import { expectHeldUpAlone } from '../support/held-up.ts'
@@ -73,12 +73,10 @@ async function aside(path: string, meanwhile: () => unknown): Promise<() => unkn
 
 describe('an analytics directory', () => {
   const directory = (): string => join(disk.path, 'analytics')
-  const inStore = async (sql: string): Promise<void> => {
-    const instance = await DuckDBInstance.create(join(directory(), 'store.duckdb'))
-    const connection = await instance.connect()
-    await connection.run(sql)
-    instance.closeSync()
-  }
+  const inStore = (sql: string): Promise<(readonly unknown[])[]> =>
+    onDuckDb(join(directory(), 'store.duckdb'), {}, async (connection) =>
+      (await connection.runAndReadAll(sql)).getRows(),
+    )
 
   heldUp('analytics', () => ({ ANALYTICS_DIR: directory() }), [
     full(),
@@ -96,20 +94,12 @@ describe('an analytics directory', () => {
       'of an older layout',
       /SINK_FOREIGN: .*its layout is 0/,
       async () => {
-        const [version] = await versions()
+        const [row] = await inStore('SELECT version FROM layout')
         await inStore('UPDATE layout SET version = 0')
-        return () => inStore(`UPDATE layout SET version = ${version}`)
+        return () => inStore(`UPDATE layout SET version = ${String(row![0])}`)
       },
     ],
   ])
-
-  async function versions(): Promise<readonly number[]> {
-    const instance = await DuckDBInstance.create(join(directory(), 'store.duckdb'))
-    const connection = await instance.connect()
-    const rows = await connection.runAndReadAll('SELECT version FROM layout')
-    instance.closeSync()
-    return rows.getRows().map(([version]) => Number(version))
-  }
 })
 
 describe("DPR's raw zone in a folder", () => {

@@ -2,7 +2,6 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { DuckDBInstance } from '@duckdb/node-api'
 import { onTestFinished } from 'vitest'
 import type { Op } from '../../core/change.ts'
 import type { PipelineError } from '../../core/error.ts'
@@ -10,6 +9,7 @@ import type { EntityRow, Fields, IncidentChange } from '../../core/incident.ts'
 import { position, type Position } from '../../core/position.ts'
 import { projections } from '../../schemas/policy/projection.ts'
 import { analytics, type AnalyticsOptions, type AnalyticsSink } from '../../sinks/analytics.ts'
+import { onDuckDb } from '../../sinks/duckdb.ts'
 import { dpsReport } from './unified-rows.ts'
 
 export const ANALYTICS_PROJECTIONS = projections('analytics', 'a key for tests')
@@ -114,14 +114,9 @@ export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
 
 /** Asks the published copy, as an analyst would; values as text. */
 export async function ask(directory: string, sql: string): Promise<(string | null)[][]> {
-  const instance = await DuckDBInstance.create(join(directory, 'incidents.duckdb'), { access_mode: 'READ_ONLY' })
-  const connection = await instance.connect()
-  try {
+  return onDuckDb(join(directory, 'incidents.duckdb'), { access_mode: 'READ_ONLY' }, async (connection) => {
     await connection.run("SET TimeZone = 'UTC'")
     const rows = (await connection.runAndReadAll(sql)).getRows()
     return rows.map((row) => row.map((value) => (value === null ? null : String(value))))
-  } finally {
-    connection.closeSync()
-    instance.closeSync()
-  }
+  })
 }

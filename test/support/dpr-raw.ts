@@ -2,7 +2,6 @@
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { DuckDBInstance } from '@duckdb/node-api'
 import { onTestFinished } from 'vitest'
 import type { Marker, Op, Row, RowChange, Table } from '../../core/change.ts'
 import type { IncidentChange } from '../../core/incident.ts'
@@ -10,6 +9,7 @@ import { position, type Position } from '../../core/position.ts'
 import { projections } from '../../schemas/policy/projection.ts'
 import { mirrorZone } from '../../sinks/dpr-raw-mirror.ts'
 import { dprRaw, type DprRawOptions, type DprRawSink } from '../../sinks/dpr-raw.ts'
+import { onDuckDb } from '../../sinks/duckdb.ts'
 import { unify } from '../../transforms/unify.ts'
 import { sourceTable } from './source-rows.ts'
 
@@ -130,9 +130,7 @@ export async function rowsOf(directory: string, folder: string, columns = '*'): 
     ...files.filter((name) => name.startsWith('LOAD')),
     ...files.filter((name) => !name.startsWith('LOAD')),
   ]
-  const instance = await DuckDBInstance.create(':memory:')
-  try {
-    const connection = await instance.connect()
+  return onDuckDb(':memory:', {}, async (connection) => {
     await connection.run(`SET TimeZone = 'UTC'`)
     const rows: Record<string, unknown>[] = []
     for (const name of ordered) {
@@ -141,7 +139,5 @@ export async function rowsOf(directory: string, folder: string, columns = '*'): 
       rows.push(...reader.getRowObjectsJson())
     }
     return rows
-  } finally {
-    instance.closeSync()
-  }
+  })
 }

@@ -71,6 +71,11 @@ export async function expectHeldUpAlone({ settled, sink, seed, given = {}, reaso
           ...runtime,
           groups: names.map((name) => `${config.NAMESPACE}.${name}`),
           signal: AbortSignal.timeout(80_000),
+        }).catch(async (cause: unknown) => {
+          const behind = JSON.stringify(await behindOf(settled))
+          throw new Error([`${names.join(', ')} did not pass; behind: ${behind}`, ...told, ...othersTold].join('\n'), {
+            cause,
+          })
         }),
         ...others,
       ])
