@@ -89,6 +89,10 @@ export const OPTIONS = {
     byDefault: 'STATE_DIR/dpr',
     says: "Where DPR's raw zone lies: a folder, or s3://bucket/prefix.",
   },
+  DPR_ARCHIVE_DIR: {
+    schema: z.string().min(1).optional(),
+    says: "Where DPR's jobs archive the raw zone's files, as <source>/<table>/<file>: a folder, or s3://bucket/prefix. Read by reconcile and lineage, never written. Unset: nothing is archived.",
+  },
   ANALYTICS_DIR: {
     schema: z.string().min(1).optional(),
     byDefault: 'STATE_DIR/analytics',

@@ -7,6 +7,7 @@ import type { Logger, Metrics } from './observability.ts'
 import { httpRegistry } from './schemas/registry-http.ts'
 import { localRegistry } from './schemas/registry-local.ts'
 import type { ListedRegistry, Registry } from './schemas/registry.ts'
+import type { ZonePlaces } from './sinks/dpr-raw-zone.ts'
 import { embeddedTransport } from './transport/embedded.ts'
 import { kafkaTransport } from './transport/kafka.ts'
 import type { Topic, Transport } from './transport/topic.ts'
@@ -66,8 +67,13 @@ export function topicsOf({ NAMESPACE, UNIFIED_TOPIC }: Config): Topics {
 
 /** A folder, or `s3://bucket/prefix`. */
 export function dprDirectory(config: Config): string {
-  const { DPR_DIR } = config
-  return DPR_DIR?.startsWith('s3://') === true ? DPR_DIR : resolve(DPR_DIR ?? join(config.STATE_DIR, 'dpr'))
+  return place(config.DPR_DIR ?? join(config.STATE_DIR, 'dpr'))
+}
+
+/** The raw zone and where DPR's jobs archive what they have read of it. */
+export function dprZone(config: Config): ZonePlaces {
+  const { DPR_ARCHIVE_DIR: archive } = config
+  return { zone: dprDirectory(config), archive: archive === undefined ? null : place(archive) }
 }
 
 export function analyticsDirectory(config: Config): string {
@@ -76,6 +82,10 @@ export function analyticsDirectory(config: Config): string {
 
 export function operationalUrl(config: Config): string {
   return config.OPERATIONAL_DATABASE_URL ?? required(config, 'DATABASE_URL')
+}
+
+function place(location: string): string {
+  return location.startsWith('s3://') ? location : resolve(location)
 }
 
 /** `user:password`; the password may hold colons. */

@@ -11,7 +11,7 @@ import type { ReconciliationNow } from '../console/reconciliation.ts'
 import type { TablesNow } from '../console/table-state.ts'
 import type { Ring } from '../console/ring.ts'
 import { PipelineError } from '../core/error.ts'
-import { analyticsDirectory, dprDirectory, operationalUrl, topicsOf, type Runtime } from '../runtime.ts'
+import { analyticsDirectory, dprZone, operationalUrl, topicsOf, type Runtime } from '../runtime.ts'
 import { groupLetters, readLetters, rehearse, skipLetter, type Letter } from '../proof/dead-letters.ts'
 import { changePlaces } from '../proof/lineage-changes.ts'
 import { untilDone } from '../proof/repair.ts'
@@ -224,7 +224,7 @@ export function consoleOperations({ runtime, ring, sampler, signal }: Operations
     },
     contracts: () => contractsNow(config),
     places: (changes) =>
-      changePlaces(changes, { dprDirectory: dprDirectory(config), analyticsDirectory: analyticsDirectory(config) }),
+      changePlaces(changes, { dpr: dprZone(config), analyticsDirectory: analyticsDirectory(config) }),
     close: async () => {
       await Promise.all([audit.close(), store.end(), source.end()])
     },

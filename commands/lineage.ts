@@ -2,7 +2,7 @@
 import { runtimeBeside } from './beside.ts'
 import type { Config } from '../config.ts'
 import { EXIT } from '../core/error.ts'
-import { analyticsDirectory, dprDirectory, operationalUrl } from '../runtime.ts'
+import { analyticsDirectory, dprZone, operationalUrl } from '../runtime.ts'
 import { lineage, type Lineage, type RowLineage } from '../proof/lineage.ts'
 
 export interface LineageCommandOptions {
@@ -16,7 +16,7 @@ export async function lineageCommand(config: Config, report: string, options: Li
     const found = await lineage(report, {
       operationalUrl: operationalUrl(config),
       raw: runtime.raw,
-      dprDirectory: dprDirectory(config),
+      dpr: dprZone(config),
       analyticsDirectory: analyticsDirectory(config),
     })
     process.stdout.write(options.json === true ? `${JSON.stringify(found)}\n` : `${told(found)}\n`)

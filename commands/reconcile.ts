@@ -4,12 +4,11 @@ import { readFileSync } from 'node:fs'
 import { required, type Config } from '../config.ts'
 import { EXIT, PipelineError } from '../core/error.ts'
 import { isPosition } from '../core/position.ts'
-import { analyticsDirectory, dprDirectory, operationalUrl, topicsOf, type Runtime } from '../runtime.ts'
+import { analyticsDirectory, dprZone, operationalUrl, topicsOf, type Runtime } from '../runtime.ts'
 import type { Since } from '../proof/proven-place.ts'
-import { reconcile, PLACES, type PlaceName, type Reconciliation } from '../proof/reconcile.ts'
+import { reconcile, PLACES, type PlaceName, type PlaceResult, type Reconciliation } from '../proof/reconcile.ts'
 import { verifyReport, writeReport } from '../proof/report.ts'
-import { tableFiles } from '../sinks/dpr-raw-fold.ts'
-import { openStorage } from '../sinks/dpr-raw-storage.ts'
+import { openZone } from '../sinks/dpr-raw-zone.ts'
 import { rowProgress } from './progress.ts'
 
 export interface ReconcileCommandOptions {
@@ -43,7 +42,7 @@ export async function reconcileCommand(
       const files = await writeReport(options.report, found, { namespace: config.NAMESPACE, key: signingKey(config) })
       for (const file of files) process.stderr.write(`${file}\n`)
     }
-    process.stdout.write(options.json === true ? `${JSON.stringify(found)}\n` : `${told(found)}\n`)
+    process.stdout.write(options.json === true ? `${JSON.stringify(found)}\n` : `${told(found, config)}\n`)
     return found.differing === 0 && found.unreadable.length === 0 ? EXIT.done : EXIT.difference
   } finally {
     await runtime.transport.close()
@@ -61,7 +60,7 @@ export interface RuntimeReconcileOptions {
 /** {@link reconcile} of an open runtime. */
 export async function reconcileRuntime(runtime: Runtime, options: RuntimeReconcileOptions): Promise<Reconciliation> {
   const { config, transport, registry, raw } = runtime
-  const zone = openStorage(dprDirectory(config))
+  const dpr = openZone(dprZone(config))
   return reconcile({
     ...options,
     databaseUrl: required(config, 'DATABASE_URL'),
@@ -72,10 +71,10 @@ export async function reconcileRuntime(runtime: Runtime, options: RuntimeReconci
     registry,
     raw,
     unified: await transport.topic(topicsOf(config).unified),
-    dprFiles: (source, table) => tableFiles(zone, source, table),
+    dpr,
     operationalUrl: operationalUrl(config),
     analyticsDirectory: analyticsDirectory(config),
-  }).finally(() => zone.close())
+  }).finally(() => dpr.close())
 }
 
 function placesOf(names: readonly string[]): PlaceName[] {
@@ -124,7 +123,7 @@ async function verify(config: Config, path: string, json: boolean): Promise<numb
   return found.valid ? EXIT.done : EXIT.difference
 }
 
-function told(found: Reconciliation): string {
+function told(found: Reconciliation, config: Config): string {
   const width = Math.max(...found.places.map(({ place }) => place.length))
   const wide = Math.max(...found.places.map(({ entity }) => entity.length))
   const lines = found.places.flatMap(({ place, entity, rows, differing, unsettled, keys }) => [
@@ -141,5 +140,11 @@ function told(found: Reconciliation): string {
       : `${found.differing} rows differ at LSN ${found.lsn}.`
   const incomplete = found.incomplete === 0 ? [] : [`${found.incomplete} source rows could not be mapped.`]
   const unreadable = found.unreadable.map((record) => `Unreadable record: ${record}`)
-  return [...lines, ...unreadable, ...incomplete, total].join('\n')
+  const lacks = ({ place, keys }: PlaceResult): boolean =>
+    place.startsWith('dpr-raw') && keys.some(({ why }) => why === 'missing')
+  const archived =
+    config.DPR_ARCHIVE_DIR === undefined && found.places.some(lacks)
+      ? ['Where jobs have archived files of DPR_DIR, name their archive in DPR_ARCHIVE_DIR: it was not looked at.']
+      : []
+  return [...lines, ...unreadable, ...incomplete, ...archived, total].join('\n')
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { lsnText } from '../core/position.ts'
 import { PUBLISHED_FILE } from '../sinks/analytics-publication.ts'
-import { openStorage } from '../sinks/dpr-raw-storage.ts'
+import { openZone, type ZonePlaces } from '../sinks/dpr-raw-zone.ts'
 import { onDuckDb } from '../sinks/duckdb.ts'
 
 export interface FileRow {
@@ -27,43 +27,43 @@ export interface HistoryRow {
   readonly offset: number
 }
 
-const FILES = /^(LOAD[^/]*|\d+-\d+\.)parquet$/
-
 /** By id: the newest row of each in `incidents/<table>`, as DPR's jobs take it (rule dpr.order). */
-export async function dprRows(location: string, table: string, ids: readonly string[]): Promise<Map<string, FileRow>> {
-  const rows = await dprVersions(location, table, ids)
+export async function dprRows(
+  places: ZonePlaces,
+  table: string,
+  ids: readonly string[],
+): Promise<Map<string, FileRow>> {
+  const rows = await dprVersions(places, table, ids)
   return new Map(rows.map(({ id, ...row }) => [id, row]))
 }
 
-/** Every row with these ids, the oldest first, as DPR's jobs order them. */
+/** Every row with these ids, the oldest first, as DPR's jobs order them, also in files that they have archived. */
 export async function dprVersions(
-  location: string,
+  places: ZonePlaces,
   table: string,
   ids: readonly string[],
 ): Promise<(FileRow & { readonly id: string })[]> {
-  const storage = openStorage(location)
+  const zone = openZone(places)
   try {
-    const folder = `raw/incidents/${table}`
-    const names = (await storage.list(folder)).filter((name) => FILES.test(name))
-    if (names.length === 0 || ids.length === 0) return []
-    const local = new Map<string, string>()
-    for (const name of names) local.set(await storage.localFile(`${folder}/${name}`), `${folder}/${name}`)
-    const rows = await onDuckDb(':memory:', {}, (connection) =>
-      query(
-        connection,
-        `SELECT id, filename, file_row_number, checkpoint_col
-           FROM read_parquet(${list([...local.keys()])}, filename = true, file_row_number = true, union_by_name = true)
-           WHERE id IN (${ids.map(literal).join(', ')}) ORDER BY checkpoint_col NULLS FIRST, _timestamp`,
-      ),
-    )
-    return rows.map(([id, file, row, checkpoint]) => ({
-      id: String(id),
-      file: `${location}/${local.get(String(file))!}`,
-      row: Number(row),
-      lsn: lsnOfCheckpoint(checkpoint),
-    }))
+    return await zone.reading('incidents', table, async (files) => {
+      if (files.length === 0 || ids.length === 0) return []
+      const rows = await onDuckDb(':memory:', {}, (connection) =>
+        query(
+          connection,
+          `SELECT id, file_index, file_row_number, checkpoint_col
+             FROM read_parquet(${list(files.map(({ local }) => local))}, file_row_number = true, union_by_name = true)
+             WHERE id IN (${ids.map(literal).join(', ')}) ORDER BY checkpoint_col NULLS FIRST, _timestamp`,
+        ),
+      )
+      return rows.map(([id, file, row, checkpoint]) => ({
+        id: String(id),
+        file: files[Number(file)]!.path,
+        row: Number(row),
+        lsn: lsnOfCheckpoint(checkpoint),
+      }))
+    })
   } finally {
-    await storage.close()
+    await zone.close()
   }
 }
 

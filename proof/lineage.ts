@@ -5,6 +5,7 @@ import { ENTITIES, type Entity } from '../core/incident.ts'
 import { lsnText } from '../core/position.ts'
 import { ENTITY_DEFINITIONS } from '../schemas/entity.ts'
 import { schemaId } from '../schemas/framing.ts'
+import type { ZonePlaces } from '../sinks/dpr-raw-zone.ts'
 import type { Topic } from '../transport/topic.ts'
 import { analyticsRows, dprRows, type FileRow, type HistoryRow } from './lineage-files.ts'
 
@@ -40,8 +41,7 @@ export interface Lineage {
 export interface LineageOptions {
   readonly operationalUrl: string
   readonly raw: Topic
-  /** A path or a bucket's prefix. */
-  readonly dprDirectory: string
+  readonly dpr: ZonePlaces
   readonly analyticsDirectory: string
 }
 
@@ -74,7 +74,7 @@ const ROWS = OF_INCIDENT.map(
 
 /** `report` is a report's id or an incident's reference. CONFIG when the store has no such report. */
 export async function lineage(report: string, options: LineageOptions): Promise<Lineage> {
-  const { operationalUrl, raw, dprDirectory, analyticsDirectory } = options
+  const { operationalUrl, raw, analyticsDirectory } = options
   const { reference, rows } = await storedRows(report, operationalUrl)
   const byEntity = Map.groupBy(rows, ({ entity }) => entity)
   const dpr = new Map<string, FileRow>()
@@ -82,7 +82,7 @@ export async function lineage(report: string, options: LineageOptions): Promise<
   for (const [entity, its] of byEntity) {
     const { table } = ENTITY_DEFINITIONS[entity]
     const ids = its.map(({ id }) => id)
-    for (const [id, row] of await dprRows(dprDirectory, table, ids)) dpr.set(`${entity}/${id}`, row)
+    for (const [id, row] of await dprRows(options.dpr, table, ids)) dpr.set(`${entity}/${id}`, row)
     for (const [key, row] of await analyticsRows(analyticsDirectory, table, ids)) analytics.set(`${entity}/${key}`, row)
   }
   const found: RowLineage[] = []

@@ -4,6 +4,7 @@
  */
 import { ENTITIES } from '../core/incident.ts'
 import type { Projections } from '../schemas/policy/projection.ts'
+import type { Zone, ZoneFile } from '../sinks/dpr-raw-zone.ts'
 import { duckDigest, duckFieldCell, GONE, type Cell } from './canonical.ts'
 import { duckDprCell } from './dpr-cells.ts'
 import type { Expectations, Form, Unit } from './expected.ts'
@@ -14,8 +15,7 @@ import type { Scratch } from './scratch.ts'
 export interface DprOptions {
   readonly scratch: Scratch
   readonly passed: (needed: Needed) => Promise<boolean>
-  /** The files of `<source>/<table>` that DuckDB can read; none when the folder is empty. */
-  readonly files: (source: string, table: string) => Promise<readonly string[]>
+  readonly zone: Pick<Zone, 'reading'>
 }
 
 interface Folder {
@@ -50,16 +50,64 @@ async function dprProof(
   name: string,
   form: Form,
   folders: readonly (Folder | null)[],
-  { scratch, passed, files }: DprOptions,
+  { scratch, passed, zone }: DprOptions,
 ): Promise<ProvenPlace> {
   const connection = await scratch.connect()
   const stored = `place_${name.replaceAll(/\W/g, '_')}`
 
-  async function fromFolder(kind: number): Promise<{ folder: Folder; from: string } | null> {
+  /** By kind: the names of the files that were stored, by which a stored row says where it stands. */
+  const known = new Map<number, ReadonlyMap<string, number>>()
+
+  async function reading<T>(
+    kind: number,
+    none: T,
+    work: (folder: Folder, files: readonly ZoneFile[]) => Promise<T>,
+  ): Promise<T> {
     const folder = folders[kind]
-    if (folder == null) return null
-    const paths = await files(folder.source, folder.table)
-    return paths.length === 0 ? null : { folder, from: `read_parquet(${list(paths)}, union_by_name = true)` }
+    if (folder == null) return none
+    return zone.reading(folder.source, folder.table, async (files) => (files.length === 0 ? none : work(folder, files)))
+  }
+
+  async function storeFolder(kind: number): Promise<void> {
+    await reading(kind, undefined, async (folder, files) => {
+      await connection.run(`DELETE FROM ${stored} WHERE kind = ${kind}`)
+      // each file is opened once: a raw zone has thousands of small ones
+      const lines = `
+        CREATE OR REPLACE TABLE ${stored}_lines AS
+        SELECT ${folder.key} AS key, ${AGE} AS age, CAST(file_index AS INTEGER) AS file,
+               CASE WHEN "Op" = 'D' THEN UUID '${GONE}' ELSE ${duckDigest(folder.cells)} END AS digest
+        FROM ${rowsOf(files)}`
+      await scratch.inTurn(() => connection.run(lines))
+      const count = await connection.runAndReadAll(`SELECT count(*) FROM ${stored}_lines`)
+      for (const pass of passes(Number(count.getRows()[0]![0]), 'key')) {
+        const insert = `
+          INSERT INTO ${stored}
+          SELECT ${kind}, key, newest.digest, newest.file
+          FROM (SELECT key, arg_max({digest: digest, file: file}, age) AS newest
+                FROM ${stored}_lines WHERE ${pass} GROUP BY key)
+          WHERE newest.digest <> UUID '${GONE}'`
+        await scratch.inTurn(() => connection.run(insert))
+      }
+      known.set(kind, new Map(files.map(({ name }, file) => [name, file])))
+    })
+  }
+
+  /** Of a folder's files those that can say what these keys are now: where they stood, and what has come since. */
+  async function saying(
+    kind: number,
+    keys: readonly string[],
+    files: readonly ZoneFile[],
+  ): Promise<readonly ZoneFile[]> {
+    const before = known.get(kind)
+    if (before === undefined) return files
+    const sql = `SELECT DISTINCT file FROM ${stored} WHERE kind = ${kind} AND key IN (SELECT unnest(${list(keys)}))`
+    const standing = new Set((await connection.runAndReadAll(sql)).getRows().map(([file]) => Number(file)))
+    const names = new Set(files.map((each) => each.name))
+    if ([...before].some(([name, file]) => standing.has(file) && !names.has(name))) return files
+    return files.filter((each) => {
+      const file = before.get(each.name)
+      return file === undefined || standing.has(file)
+    })
   }
 
   return {
@@ -67,51 +115,39 @@ async function dprProof(
     form,
     passed,
     store: async (_, progress) => {
-      await connection.run(`CREATE OR REPLACE TABLE ${stored} (kind UTINYINT, key VARCHAR, digest UUID)`)
-      for (const kind of folders.keys()) {
-        const found = await fromFolder(kind)
-        if (found === null) continue
-        const { folder, from } = found
-        // each file is opened once: a raw zone has thousands of small ones
-        const lines = `
-          CREATE OR REPLACE TABLE ${stored}_lines AS
-          SELECT ${folder.key} AS key, ${AGE} AS age,
-                 CASE WHEN "Op" = 'D' THEN UUID '${GONE}' ELSE ${duckDigest(folder.cells)} END AS digest
-          FROM ${from}`
-        await scratch.inTurn(() => connection.run(lines))
-        const count = await connection.runAndReadAll(`SELECT count(*) FROM ${stored}_lines`)
-        for (const pass of passes(Number(count.getRows()[0]![0]), 'key')) {
-          const insert = `
-            INSERT INTO ${stored}
-            SELECT ${kind}, key, digest
-            FROM (SELECT key, arg_max(digest, age) AS digest FROM ${stored}_lines WHERE ${pass} GROUP BY key)
-            WHERE digest <> UUID '${GONE}'`
-          await scratch.inTurn(() => connection.run(insert))
-        }
-      }
+      await connection.run(`CREATE OR REPLACE TABLE ${stored} (kind UTINYINT, key VARCHAR, digest UUID, file INTEGER)`)
+      for (const kind of folders.keys()) await storeFolder(kind)
       await connection.run(`DROP TABLE IF EXISTS ${stored}_lines`)
       progress(0)
       return stored
     },
     look: async function* (units: readonly Unit[]): AsyncGenerator<SeenRow> {
       for (const [kind, keys] of byKind(units)) {
-        const found = await fromFolder(kind)
-        if (found === null) continue
-        const { folder, from } = found
-        const sql = `
-          SELECT key, op, checkpoint, ${folder.cells.map((_, i) => `c${i}`).join(', ')} FROM (
-            SELECT ${folder.key} AS key, "Op" AS op, checkpoint_col AS checkpoint,
-                   ${folder.cells.map((cell, i) => `${cell} AS c${i}`).join(', ')},
-                   row_number() OVER (PARTITION BY ${folder.key} ORDER BY ${AGE} DESC) AS rank
-            FROM ${from} WHERE ${folder.key} IN (SELECT unnest(${list(keys)})))
-          WHERE rank = 1 AND op <> 'D'`
-        for await (const [key, , checkpoint, ...cells] of streamed(connection, sql)) {
-          yield { kind, key: String(key), cells: cells as Cell[], at: checkpointAt((checkpoint ?? '') as string) }
-        }
+        yield* await reading(kind, [], async ({ key, cells }, files) => {
+          const from = await saying(kind, keys, files)
+          if (from.length === 0) return []
+          const sql = `
+            SELECT key, op, checkpoint, ${cells.map((_, i) => `c${i}`).join(', ')} FROM (
+              SELECT ${key} AS key, "Op" AS op, checkpoint_col AS checkpoint,
+                     ${cells.map((cell, i) => `${cell} AS c${i}`).join(', ')},
+                     row_number() OVER (PARTITION BY ${key} ORDER BY ${AGE} DESC) AS rank
+              FROM ${rowsOf(from)} WHERE ${key} IN (SELECT unnest(${list(keys)})))
+            WHERE rank = 1 AND op <> 'D'`
+          const rows: SeenRow[] = []
+          for await (const [id, , checkpoint, ...its] of streamed(connection, sql)) {
+            const at = checkpointAt((checkpoint ?? '') as string)
+            rows.push({ kind, key: String(id), cells: its as Cell[], at })
+          }
+          return rows
+        })
       }
     },
     close: async () => {},
   }
+}
+
+function rowsOf(files: readonly ZoneFile[]): string {
+  return `read_parquet(${list(files.map(({ local }) => local))}, union_by_name = true)`
 }
 
 /** A load row has the empty `checkpoint_col`, which sorts before every change's. */

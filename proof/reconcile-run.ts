@@ -66,7 +66,7 @@ export async function openRun(opening: Opening): Promise<Run> {
     places.push(await topicProof(scratch, { topic: unified, form: 'unified', passed: passedBy('unify'), rows }))
   }
   if (wanted('dpr-raw')) {
-    const dpr = { scratch, passed: passedBy('dpr-raw'), files: options.dprFiles }
+    const dpr = { scratch, passed: passedBy('dpr-raw'), zone: options.dpr }
     places.push(await dprTablesProof(expected, dpr), await dprEntitiesProof(expected.projections['dpr-raw'], dpr))
   }
   if (wanted('operational')) {

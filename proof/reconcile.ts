@@ -4,6 +4,7 @@
  */
 import { lsnText } from '../core/position.ts'
 import type { Registry } from '../schemas/registry.ts'
+import type { Zone } from '../sinks/dpr-raw-zone.ts'
 import type { Topic, Transport } from '../transport/topic.ts'
 import { changedRows } from './changed-rows.ts'
 import { everyRow } from './every-row.ts'
@@ -26,8 +27,8 @@ export interface ReconcileOptions {
   readonly registry: Registry
   readonly raw: Topic
   readonly unified: Topic
-  /** The files of `<source>/<table>` in DPR's raw zone, as DuckDB reads them. */
-  readonly dprFiles: (source: string, table: string) => Promise<readonly string[]>
+  /** DPR's raw zone, with what its jobs have archived of it. */
+  readonly dpr: Pick<Zone, 'reading'>
   readonly operationalUrl: string
   readonly analyticsDirectory: string
   /** All of them when it is absent. */

@@ -5,6 +5,7 @@
 import { literal, quoted } from './dpr-raw-columns.ts'
 import { readContract } from './dpr-raw-contracts.ts'
 import { openStorage, type Storage } from './dpr-raw-storage.ts'
+import { tableFiles } from './dpr-raw-zone.ts'
 import { onDuckDb } from './duckdb.ts'
 
 /** A row by column name, in the folder's column order, as DuckDB writes it in JSON: int8 and timestamps are text. */
@@ -48,15 +49,6 @@ export async function foldSql(storage: Storage, source: string, table: string): 
   return `SELECT ${fields.map((field) => quoted(field.name)).join(', ')} FROM (
     SELECT *, row_number() OVER (PARTITION BY ${key} ORDER BY checkpoint_col DESC, _timestamp DESC) AS age
     FROM read_parquet([${files.join(', ')}], union_by_name = true)) WHERE age = 1 AND "Op" <> 'D' ORDER BY ${key}`
-}
-
-/** The folder's files as DuckDB can read them, of a bucket until `storage` closes; none when it is empty. */
-export async function tableFiles(storage: Storage, source: string, table: string): Promise<string[]> {
-  const folder = `raw/${source}/${table}`
-  const names = (await storage.list(folder)).filter((name) => /^(LOAD[^/]*|\d+-\d+\.)parquet$/.test(name))
-  const files: string[] = []
-  for (const name of names) files.push(await storage.localFile(`${folder}/${name}`))
-  return files
 }
 
 /** Files of changes come after those of the load. */

@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto'
-import { readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { initSource } from '../../connectors/postgres/source-schema.ts'
@@ -107,6 +107,32 @@ describe('the command line of reconcile', { timeout: 60_000 }, () => {
       expect(verified.code).toBe(EXIT.done)
     } finally {
       await set(was!.comment === null ? 'NULL' : `'${was!.comment.replaceAll("'", "''")}'`)
+    }
+  })
+
+  test('says where an archive may be missing, and reads it where it is named, as lineage does (rule dpr.archive)', async () => {
+    const archive = join(directory.path, 'archive')
+    const folder = 'incidents/staff_involvement'
+    const moved = join(archive, folder)
+    mkdirSync(dirname(moved), { recursive: true })
+    renameSync(join(environment['DPR_DIR']!, 'raw', folder), moved)
+    const [report] = await database.query<{ reference: string }>(
+      `SELECT reference FROM prisons.incidents_staff_involvement ORDER BY id LIMIT 1`,
+    )
+    const lineage = async (more: Record<string, string>): Promise<string> =>
+      (await runCommand(['lineage', report!.reference], { ...environment, ...more })).stdout
+    try {
+      const without = await reconcile('--place', 'dpr-raw')
+      expect(without.code).toBe(EXIT.difference)
+      expect(without.stdout).toMatch(/ is missing; /)
+      expect(without.stdout).toMatch(/^Where jobs have archived .* name their archive in DPR_ARCHIVE_DIR/m)
+      const named = { DPR_ARCHIVE_DIR: archive }
+      const found = await runCommand(['reconcile', '--place', 'dpr-raw'], { ...environment, ...named })
+      expect(found).toMatchObject({ code: EXIT.done, stdout: expect.stringMatching(/No row differs/) as string })
+      expect(await lineage(named)).toContain(`${moved}/LOAD`)
+      expect(await lineage({})).not.toContain(folder)
+    } finally {
+      renameSync(moved, join(environment['DPR_DIR']!, 'raw', folder))
     }
   })
 

@@ -31,7 +31,7 @@ function lineageOf(report: string): Promise<Lineage> {
   return lineage(report, {
     operationalUrl: settled.database.url,
     raw: settled.runtime.raw,
-    dprDirectory: settled.config.DPR_DIR!,
+    dpr: { zone: settled.config.DPR_DIR!, archive: null },
     analyticsDirectory: settled.config.ANALYTICS_DIR!,
   })
 }

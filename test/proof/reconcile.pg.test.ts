@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync } from 'node:fs'
+import { mkdirSync, readdirSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -15,6 +15,7 @@ import type { TopicRow } from '../../proof/place-topic.ts'
 import { reconcile, type Reconciliation, type ReconcileOptions } from '../../proof/reconcile.ts'
 import { sourceTables } from '../../proof/source-rows.ts'
 import { scanTopic } from '../../proof/topic-scan.ts'
+import { openZone, type ZoneFile, type ZonePlaces } from '../../sinks/dpr-raw-zone.ts'
 import type { Topic } from '../../transport/topic.ts'
 import { topics } from '../../transport/topics.ts'
 import { runTransactions, seedReports } from '../../workload/load.ts'
@@ -90,20 +91,13 @@ function reconciled(more: Partial<ReconcileOptions> = {}): Promise<Reconciliatio
     registry,
     raw,
     unified,
-    dprFiles: async (source, table) => parquetIn(join(dprDirectory(config), 'raw', source, table)),
+    dpr: openZone({ zone: dprDirectory(config), archive: null }),
     operationalUrl: operationalUrl(config),
     analyticsDirectory: analyticsDirectory(config),
     timeoutMs: 90_000,
     signal: stop.signal,
     ...more,
   })
-}
-
-function parquetIn(folder: string): string[] {
-  if (!existsSync(folder)) return []
-  return readdirSync(folder, { withFileTypes: true })
-    .filter((each) => each.name.endsWith('.parquet'))
-    .map((each) => join(folder, each.name))
 }
 
 function found({ places }: Reconciliation): string[] {
@@ -168,9 +162,11 @@ describe('reconcile', () => {
         try {
           const result = await reconciled({
             analyticsDirectory: copy,
-            dprFiles: async (source, table) => {
-              const base = table === 'prisoner_involvement' ? copy : dprDirectory(config)
-              return parquetIn(join(base, 'raw', source, table))
+            dpr: {
+              reading: (source, table, work) => {
+                const zone = table === 'prisoner_involvement' ? copy : dprDirectory(config)
+                return openZone({ zone, archive: null }).reading(source, table, work)
+              },
             },
           })
           const expected = [...damage, ...store.damage, ...raw.damage, ...governed.damage]
@@ -226,6 +222,38 @@ describe('reconcile', () => {
     } finally {
       await database.query(set, [prisonerId(id), was!.role])
     }
+  })
+
+  test('finds in the archive what DPR’s jobs have moved there, before and while it reads (rule dpr.archive)', async () => {
+    const zone = dprDirectory(runtime.config)
+    const archive = join(directory.path, 'archive')
+    const before = await reconciled({ places: ['dpr-raw'] })
+    const move = (source: string, table: string, name: string): void => {
+      const folder = join(archive, source, table)
+      mkdirSync(folder, { recursive: true })
+      renameSync(join(zone, 'raw', source, table, name), join(folder, name))
+    }
+    for (const path of readdirSync(join(zone, 'raw'), { recursive: true, encoding: 'utf8' })) {
+      const [source, table, name] = path.split('/')
+      if (name?.startsWith('LOAD') === true) move(source!, table!, name)
+    }
+    const places: ZonePlaces = { zone, archive }
+    const moving = {
+      reading: <T>(source: string, table: string, work: (files: readonly ZoneFile[]) => Promise<T>) =>
+        openZone(places).reading(source, table, (files) => {
+          const oldest = files.find(({ path }) => path.startsWith(zone))
+          if (oldest !== undefined && readdirSync(join(archive, source, table)).length < 3)
+            move(source, table, oldest.name)
+          return work(files)
+        }),
+    }
+    const after = await reconciled({ places: ['dpr-raw'], dpr: moving })
+    expect(found(after)).toEqual([])
+    const held = (result: Reconciliation) => result.places.reduce((sum, { rows }) => sum + rows, 0)
+    expect(held(after)).toBeGreaterThanOrEqual(held(before))
+    const without = await reconciled({ places: ['dpr-raw'] })
+    expect(without.differing).toBeGreaterThan(100)
+    expect(new Set(without.places.flatMap(({ keys }) => keys).map(({ why }) => why))).toEqual(new Set(['missing']))
   })
 })
 
