@@ -57,13 +57,15 @@ export async function flush(options: FlushOptions): Promise<void> {
   const state = { stamp: lastStamp, horizon, partitions: progress.partitions(), tables }
   await manifest.commit({ files, offsets: progress.offsets(), state, dropped })
   progress.published()
-  await staging.clear()
+  await staging.clear(horizon)
 }
 
 async function settle({ storage, manifest, staging, progress }: FlushOptions, staged: Staged): Promise<StagedCounts> {
   const folder = `raw/${folderName(staged.table)}`
   const known = manifest.state.tables[folderName(staged.table)] ?? NEW_TABLE
-  const names = staged.loads || (staged.inserts && known.loads > 0) ? await storage.list(folder) : []
+  // once it is whole nothing that the stream inserts was in it: the load files are not read again, however large they are
+  const mayMeet = progress.loading() && (staged.loads || (staged.inserts && known.loads > 0))
+  const names = mayMeet ? await storage.list(folder) : []
   const loads = names.filter((name) => /^LOAD[0-9A-F]+\.parquet$/.test(name))
   const isMixed = progress.loading() && staged.loads && changesOf(known) > 0
   const journals = (from: Position): Promise<string[]> =>
@@ -85,7 +87,7 @@ function changesOf({ inserts, updates, deletes }: Omit<StagedCounts, 'loads'>): 
   return inserts + updates + deletes
 }
 
-async function localFiles(storage: Storage, paths: readonly string[]): Promise<string[]> {
+export async function localFiles(storage: Storage, paths: readonly string[]): Promise<string[]> {
   const files: string[] = []
   for (const path of paths) files.push(await storage.localFile(path))
   return files

@@ -23,6 +23,8 @@ export interface Staged {
   reads: boolean
   /** Whether there are `I` rows. */
   inserts: boolean
+  /** Whether there are `D` rows. */
+  deletes: boolean
 }
 
 /** The primary key as one text: U+001F can be in no key that the policy calls one. */
@@ -31,9 +33,9 @@ export function keyExpression(table: DprTable): string {
   return parts.length === 1 ? parts[0]! : `concat_ws(chr(31), ${parts.join(', ')})`
 }
 
-/** What was published of a folder, as far as it tells loads and inserts from updates. */
+/** What was published of a folder while the first snapshot lasts, as far as it tells loads and inserts from updates. */
 export interface Published {
-  /** The folder's load files. */
+  /** The folder's load files; none afterwards: whatever the stream inserts then was in no snapshot. */
   readonly loadFiles: readonly string[]
   /** Journals of all that was published of it while the first snapshot lasts; none afterwards. */
   readonly duringLoad: readonly string[]

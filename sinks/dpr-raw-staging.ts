@@ -11,6 +11,7 @@ import type { Row, Value } from '../core/change.ts'
 import type { Field } from '../core/incident.ts'
 import { BEGINNING, type Position } from '../core/position.ts'
 import { literal, parquetExpression, quoted, type DprColumn } from './dpr-raw-columns.ts'
+import { goneKeys, type Gone } from './dpr-raw-gone.ts'
 import {
   demoteLoadedInserts,
   demoteRepeatedLoads,
@@ -38,6 +39,8 @@ export interface StagingOptions {
   /** DuckDB's memory, e.g. `512MB`. */
   readonly memoryLimit: string
   readonly threads: number
+  /** Journals whose deletes are not forgotten yet. */
+  readonly journals: readonly string[]
 }
 
 /** What a flush is compared with. */
@@ -68,10 +71,10 @@ export interface Staging {
   settle(staged: Staged, known: Known): Promise<StagedCounts>
   /** Writes the load rows, or all others, in files of `length` rows. */
   writeParquet(staged: Staged, which: 'loads' | 'changes', files: readonly string[], length: number): Promise<void>
-  /** Writes key and position of every row. */
+  /** Writes key and position of every row, and whether it is a delete. */
   writeJournal(file: string): Promise<void>
-  /** Forgets all rows. */
-  clear(): Promise<void>
+  /** Forgets all rows, and deletes up to the horizon. */
+  clear(horizon: Position): Promise<void>
   close(): void
 }
 
@@ -87,10 +90,10 @@ export async function openStaging(options: StagingOptions): Promise<Staging> {
   })
   const connection = await instance.connect()
   await connection.run(`SET TimeZone = 'UTC'`)
-  return staging(instance, connection)
+  return staging(instance, connection, await goneKeys(connection, options.journals))
 }
 
-function staging(instance: DuckDBInstance, connection: DuckDBConnection): Staging {
+function staging(instance: DuckDBInstance, connection: DuckDBConnection, gone: Gone): Staging {
   const held = new Map<string, Staged[]>()
   const appenders = new Map<Staged, DuckDBAppender>()
   let highest = BEGINNING
@@ -115,6 +118,7 @@ function staging(instance: DuckDBInstance, connection: DuckDBConnection): Stagin
       loads: false,
       reads: false,
       inserts: false,
+      deletes: false,
     }
     held.set(name, [...earlier, staged])
     appenders.set(staged, await connection.createAppender(`${name}#${earlier.length}`))
@@ -131,6 +135,7 @@ function staging(instance: DuckDBInstance, connection: DuckDBConnection): Stagin
     const { folder } = staged
     staged.rows += 1
     if (meta.op === 'I') staged.inserts = true
+    if (meta.op === 'D') staged.deletes = true
     if (meta.op === 'L') staged.loads = true
     else if (meta.op === 'R') staged.reads = true
     else if (meta.position < folder.newest) staged.doubtful = including(staged.doubtful, meta.position)
@@ -170,6 +175,7 @@ function staging(instance: DuckDBInstance, connection: DuckDBConnection): Stagin
       const oldest = await oldestInDoubt(connection, staged)
       if (oldest !== null) await run(dropStale(staged, await known.journals(oldest)))
       if (staged.inserts && (staged.loads || known.loadFiles.length > 0)) await run(demoteLoadedInserts(staged, known))
+      await gone.settle(staged)
       const rows = await connection.runAndReadAll(`SELECT op, count(*)::INTEGER FROM ${staged.rowsTable} GROUP BY ALL`)
       const counts = new Map(rows.getRows() as [StagedOp, number][])
       const count = (op: StagedOp): number => counts.get(op) ?? 0
@@ -198,12 +204,13 @@ function staging(instance: DuckDBInstance, connection: DuckDBConnection): Stagin
         .filter((each) => each.rows > 0)
         .map(
           ({ table, rowsTable }) =>
-            `SELECT ${literal(folderName(table))} AS name, ${keyExpression(table)} AS key, position FROM ${rowsTable}`,
+            `SELECT ${literal(folderName(table))} AS name, ${keyExpression(table)} AS key, position, op = 'D' AS gone FROM ${rowsTable}`,
         )
       await run(`COPY (${parts.join(' UNION ALL ')}) TO ${literal(file)} ${PARQUET}`)
     },
 
-    clear: async () => {
+    clear: async (horizon) => {
+      await gone.forget(horizon)
       for (const staged of [...held.values()].flat()) {
         seal(staged)
         await run(`DROP TABLE IF EXISTS ${staged.rowsTable}`)

@@ -19,12 +19,14 @@ import type { RowChange } from '../core/change.ts'
 import { PipelineError } from '../core/error.ts'
 import type { EntityRow, IncidentChange } from '../core/incident.ts'
 import type { PlacedSink } from '../core/place.ts'
+import { BEGINNING } from '../core/position.ts'
 import { columnKind as policyKind } from '../schemas/policy/columns.ts'
 import type { Projections } from '../schemas/policy/projection.ts'
 import type { ContractOwner } from './dpr-raw-contracts.ts'
 import { dprError } from './dpr-raw-error.ts'
-import { flush } from './dpr-raw-flush.ts'
+import { flush, localFiles } from './dpr-raw-flush.ts'
 import { folders, type Folder } from './dpr-raw-folders.ts'
+import { remembered } from './dpr-raw-gone.ts'
 import { lifecycle } from './dpr-raw-lifecycle.ts'
 import { openManifest, type Step } from './dpr-raw-manifest.ts'
 import { timestampText } from './dpr-raw-names.ts'
@@ -213,6 +215,7 @@ async function openZone(storage: Storage, { onStep, memoryLimit, threads }: DprR
     spillDirectory: dirname(await storage.workFile('manifest/spilled/any')),
     memoryLimit: memoryLimit ?? '256MB',
     threads: threads ?? 2,
+    journals: await localFiles(storage, remembered(manifest.journals(BEGINNING))),
   })
   return { manifest, staging }
 }

@@ -1,9 +1,10 @@
 /** DPR's raw zone as its jobs and Analytical Platform find it. */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { Table } from '../../core/change.ts'
 import type { Contract } from '../../sinks/dpr-raw-contracts.ts'
+import { verifyDpr } from '../../proof/dpr-verify.ts'
 import { dprError } from '../../sinks/dpr-raw-error.ts'
 import { readDprTable } from '../../sinks/dpr-raw-fold.ts'
 import { change, filesOf, marker, openDprRaw, rawZone, rowsOf, tableOf } from '../support/dpr-raw.ts'
@@ -186,7 +187,7 @@ test.each(['in one flush', 'the delete first', 'the insert first'])(
     if (order !== 'in one flush') await sink.write([come])
     if (order === 'the insert first') await sink.write([stale, gone])
     const rows = await rowsOf(zone, QUESTIONS, marks)
-    const ops = { 'in one flush': 'IUU', 'the delete first': 'IUDI', 'the insert first': 'II' }[order]
+    const ops = { 'in one flush': 'IUU', 'the delete first': 'IUDU', 'the insert first': 'II' }[order]
     expect(rows.map((each) => each['Op']).join('')).toBe(ops)
     const checkpoints = rows.map((each) => each['checkpoint_col'] as string)
     expect(checkpoints).toEqual([...new Set(checkpoints)].sort())
@@ -194,6 +195,50 @@ test.each(['in one flush', 'the delete first', 'the insert first'])(
     expect(await readDprTable(zone, ...folder(UNIFIED))).toHaveLength(1)
   },
 )
+
+describe('a key that was deleted and comes again', () => {
+  const items = [
+    change({ offset: 0, lsn: 1000, after: row(1) }),
+    change({ offset: 1, lsn: 2000, before: row(1) }),
+    change({ offset: 2, lsn: 3000, after: row(1, { label: 'Again' }) }),
+    change({ offset: 3, lsn: 4000, after: row(2) }),
+    change({ offset: 4, lsn: 5000, before: row(2) }),
+  ]
+
+  test.each([
+    { when: 'in one flush', cuts: [1] },
+    { when: 'in two flushes', cuts: [1, 2] },
+    { when: 'after a restart', cuts: [1, 2], restarts: true },
+  ])('$when is an update: DPR may take both at once (rule dpr.keys)', async ({ cuts, restarts = false }) => {
+    const zone = rawZone()
+    let sink = await openDprRaw(zone)
+    for (const [i, from] of [0, ...cuts].entries()) {
+      await sink.write(items.slice(from, cuts[i]))
+      if (!restarts) continue
+      await sink.close()
+      sink = await openDprRaw(zone)
+    }
+    await sink.close()
+    expect((await rowsOf(zone, QUESTIONS, marks)).map((each) => each['Op'])).toEqual(['I', 'D', 'U', 'I', 'D'])
+    const verdicts = await verifyDpr(zone)
+    expect(verdicts.flatMap((each) => each.findings)).toEqual([])
+    expect(verdicts.reduce((sum, each) => sum + each.staleAtOnce, 0)).toBe(0)
+    expect(sink.statistics().get(QUESTIONS)).toMatchObject({ inserts: 2, updates: 1, deletes: 2 })
+  })
+})
+
+test('once the load is whole its files are not read again, wherever DPR’s jobs have put them (rule dpr.archive)', async () => {
+  const zone = rawZone()
+  const sink = await openDprRaw(zone)
+  await sink.write([change({ offset: 0, lsn: 900, op: 'r', after: row(1) }), marker({ offset: 1, lsn: 950 })])
+  const load = join(zone, 'raw', QUESTIONS, 'LOAD00000001.parquet')
+  writeFileSync(load, 'no parquet')
+  await sink.write([change({ offset: 2, lsn: 1000, after: row(2) })])
+  rmSync(load)
+  await sink.write([change({ offset: 3, lsn: 2000, after: row(3) })])
+  await sink.close()
+  expect((await rowsOf(zone, QUESTIONS, marks)).map((each) => each['Op'])).toEqual(['I', 'I'])
+})
 
 test('what comes again is ignored: the files stay as they are (rule dpr.once)', async () => {
   const zone = rawZone()
