@@ -17,7 +17,7 @@ export interface RegistryOptions {
  */
 export function httpRegistry(options: RegistryOptions): ListedRegistry {
   const { url, auth } = address(options)
-  const client = new SchemaRegistry({ host: url, ...(auth === null ? {} : { auth }) })
+  const client = new SchemaRegistry({ host: url, retry: PATIENCE, ...(auth === null ? {} : { auth }) })
   // The client has no public call for a subject's level and for the schema's own text, but its API description has.
   const api = client['api']
   const ids = new Map<string, Promise<number>>()
@@ -104,6 +104,12 @@ export function httpRegistry(options: RegistryOptions): ListedRegistry {
     level: levelOf,
   }
 }
+
+/**
+ * A registry that is restarted, or has closed an idle connection, costs no stage its start: within some three seconds each
+ * request is made again, writes too, since to register or to set a level twice is to do it once.
+ */
+const PATIENCE = { retries: 5, initialRetryTimeInSecs: 0.1, multiplier: 2, enableRetry: () => true }
 
 interface Version {
   readonly version: number

@@ -55,6 +55,18 @@ test('of two that give a new subject its level at once, both go on', async () =>
   expect(stub.levels.get('s')).toBe('FULL_TRANSITIVE')
 })
 
+test.each(['cut', 503] as const)('writes that end in %s are made again, and give one version', async (how) => {
+  const stub = await newStub()
+  stub.interrupt(3, how)
+  expect(await httpRegistry({ url: stub.url }).register('s', row('int'), 'FULL_TRANSITIVE')).toBe(1)
+  expect(stub.requests.filter((each) => !each.startsWith('GET'))).toEqual([
+    ...Array<string>(4).fill('PUT /api/config/s'),
+    'POST /api/subjects/s/versions',
+  ])
+  stub.interrupt(1, how)
+  expect(await httpRegistry({ url: stub.url }).register('s', row('int'), 'FULL_TRANSITIVE')).toBe(1)
+})
+
 test('each schema and each id is asked for once', async () => {
   const stub = await newStub()
   const registry = httpRegistry({ url: stub.url })

@@ -12,6 +12,8 @@ export interface StubRegistry {
   readonly requests: string[]
   /** Every request from now on gets this status; null for the usual answers. */
   failWith(status: number | null): void
+  /** So many writes from now on get no answer, or this status. */
+  interrupt(writes: number, how: 'cut' | 503): void
   /** The next setting of a level is met by another client's, as Apicurio tells it: 409, and the level is there. */
   meetNext(): void
   authorization(): string | undefined
@@ -26,6 +28,7 @@ export async function stubRegistry(kind: 'confluent' | 'apicurio'): Promise<Stub
   const requests: string[] = []
   let failure: number | null = null
   let meets = false
+  let interruptions: { left: number; how: 'cut' | 503 } = { left: 0, how: 'cut' }
   let authorization: string | undefined
 
   function answer(
@@ -85,6 +88,11 @@ export async function stubRegistry(kind: 'confluent' | 'apicurio'): Promise<Stub
     void read(request).then((body) => {
       authorization = request.headers.authorization
       requests.push(`${request.method} ${request.url}`)
+      if (request.method !== 'GET' && interruptions.left > 0) {
+        interruptions.left -= 1
+        if (interruptions.how === 'cut') return void request.socket.destroy()
+        return void response.writeHead(interruptions.how).end()
+      }
       const path = request.url!.split('/').slice(2).map(decodeURIComponent)
       const [status, json] = answer(request.method!, path, body)
       response.writeHead(status, { 'content-type': 'application/vnd.schemaregistry.v1+json' })
@@ -97,6 +105,7 @@ export async function stubRegistry(kind: 'confluent' | 'apicurio'): Promise<Stub
     levels,
     requests,
     failWith: (status) => (failure = status),
+    interrupt: (left, how) => (interruptions = { left, how }),
     meetNext: () => (meets = true),
     authorization: () => authorization,
     close: () => new Promise((resolve) => server.close(() => resolve())),
