@@ -92,7 +92,10 @@ async function dprProof(
     })
   }
 
-  /** Of a folder's files those that can say what these keys are now: where they stood, and what has come since. */
+  /**
+   * Of a folder's files those that can say what these keys are now: where they stood, and what has come since. The newest
+   * is always among them, for its columns: an older file may lack some.
+   */
   async function saying(
     kind: number,
     keys: readonly string[],
@@ -104,9 +107,10 @@ async function dprProof(
     const standing = new Set((await connection.runAndReadAll(sql)).getRows().map(([file]) => Number(file)))
     const names = new Set(files.map((each) => each.name))
     if ([...before].some(([name, file]) => standing.has(file) && !names.has(name))) return files
+    const last = newestName(files)
     return files.filter((each) => {
       const file = before.get(each.name)
-      return file === undefined || standing.has(file)
+      return file === undefined || standing.has(file) || each.name === last
     })
   }
 
@@ -144,6 +148,12 @@ async function dprProof(
     },
     close: async () => {},
   }
+}
+
+/** Change files are named by their time and sort before load files, which are older. */
+function newestName(files: readonly ZoneFile[]): string {
+  const names = files.map(({ name }) => name).sort()
+  return names.findLast((name) => /^\d/.test(name)) ?? names.at(-1)!
 }
 
 function rowsOf(files: readonly ZoneFile[]): string {
