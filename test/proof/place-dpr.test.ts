@@ -88,7 +88,7 @@ test('its own, and those that came since: what else there is has nothing to say'
   expect(await seen(place, 'a')).toEqual({ a: 40 })
   await file(zone, '20260101-120040000.parquet', 'a', 50, { op: 'D' })
   expect(await seen(place, 'a')).toEqual({})
-  await expect(seen(place, 'b')).rejects.toThrow()
+  await expect(seen(place, 'b')).rejects.toThrow('parquet')
 })
 
 test('also where a column came after its own', async () => {
