@@ -35,19 +35,24 @@ export async function goneKeys(connection: DuckDBConnection, journals: readonly 
     await connection.run(`INSERT INTO gone SELECT name, key, position
       FROM (${none} UNION ALL BY NAME FROM read_parquet([${files}], union_by_name = true)) WHERE gone`)
   }
+  /** Folders that have such keys: the others' inserts, nearly all, cost no statement. */
+  const folders = new Set((await connection.runAndReadAll('SELECT DISTINCT name FROM gone')).getRows().map(String))
   return {
     settle: async (staged) => {
       const { table, rowsTable } = staged
       const name = literal(folderName(table))
       const key = keyExpression(table)
       if (staged.deletes) {
+        folders.add(folderName(table))
         await connection.run(`INSERT INTO gone SELECT ${name}, ${key}, position FROM ${rowsTable} WHERE op = 'D'`)
       }
-      if (!staged.inserts) return
+      if (!staged.inserts || !folders.has(folderName(table))) return
       await connection.run(`UPDATE ${rowsTable} SET op = 'U'
         FROM (SELECT key, min(position) AS since FROM gone WHERE name = ${name} GROUP BY key) AS before
         WHERE op = 'I' AND ${key} = before.key AND position > before.since`)
     },
-    forget: async (horizon) => void (await connection.run(`DELETE FROM gone WHERE position <= ${literal(horizon)}`)),
+    forget: async (horizon) => {
+      if (folders.size > 0) await connection.run(`DELETE FROM gone WHERE position <= ${literal(horizon)}`)
+    },
   }
 }
