@@ -69,17 +69,19 @@ async function dprProof(
   }
 
   async function storeFolder(kind: number): Promise<void> {
+    /** Files may move while they are read. */
+    let again = false
     await reading(kind, undefined, async (folder, files) => {
-      await connection.run(`DELETE FROM ${stored} WHERE kind = ${kind}`)
+      if (again) await connection.run(`DELETE FROM ${stored} WHERE kind = ${kind}`)
+      again = true
       // each file is opened once: a raw zone has thousands of small ones
       const lines = `
         CREATE OR REPLACE TABLE ${stored}_lines AS
         SELECT ${folder.key} AS key, ${AGE} AS age, CAST(file_index AS INTEGER) AS file,
                CASE WHEN "Op" = 'D' THEN UUID '${GONE}' ELSE ${duckDigest(folder.cells)} END AS digest
         FROM ${rowsOf(files)}`
-      await scratch.inTurn(() => connection.run(lines))
-      const count = await connection.runAndReadAll(`SELECT count(*) FROM ${stored}_lines`)
-      for (const pass of passes(Number(count.getRows()[0]![0]), 'key')) {
+      const made = await scratch.inTurn(() => connection.runAndReadAll(lines))
+      for (const pass of passes(Number(made.getRows()[0]![0]), 'key')) {
         const insert = `
           INSERT INTO ${stored}
           SELECT ${kind}, key, newest.digest, newest.file

@@ -1,9 +1,10 @@
 /**
  * From hashes that differ to rows that do. While rows flow most hashes differ because the source has moved on, so each
  * such row is looked at alone: the source's row, a fence, the place, the source's row again. A place that had passed the
- * fence in between holds what the source had then or something later: where it is as one of the two, it does not differ.
- * It differs when the source had the same version both times and the place holds something else; two times in succession,
- * because a commit may be in the WAL a moment before anyone can see it. What keeps changing is unsettled.
+ * fence in between holds what the source had then or something later: where it is as the source was seen from the first
+ * time to the last, it does not differ. It differs when the source had the same version all along and the place holds
+ * something else; two times in succession, because a commit may be in the WAL a moment before anyone can see it. What
+ * keeps changing is unsettled.
  */
 import { tableName, type Table } from '../core/change.ts'
 import type { Lsn } from '../core/position.ts'
@@ -12,6 +13,7 @@ import { isTableForm, unitKey, type ExpectedRow, type Expectations, type Origin,
 import type { ProvenPlace, RowPosition, SeenRow } from './proven-place.ts'
 import { keyOfShown, rowKey } from './source-keys.ts'
 import type { SourceReader, SourceRow } from './source-rows.ts'
+import { watch } from './watch.ts'
 
 export interface Suspect extends Unit {
   /** Null when only the place knows the row. */
@@ -132,31 +134,31 @@ interface Judged {
 /** Null when the place did not pass the fence in time. */
 async function judge(place: ProvenPlace, suspects: readonly Suspect[], options: SettleOptions): Promise<Judged | null> {
   const { source, expected } = options
-  const keys = originKeys(suspects)
   const lost = new Set(suspects.filter(({ origin }) => origin === null).map(unitKey))
-  const first = await source.rows(keys)
-  if (!(await options.fence(await source.lsn()))) return null
+  const versions = await watch(source, originKeys(suspects))
   const held = new Map<string, string>()
   const origins = new Map<string, Origin>()
-  for await (const row of place.look(suspects)) {
-    const key = unitKey(row)
-    held.set(key, digest(rowText(row.cells)))
-    const origin = lost.has(key) ? claimed(place, row, expected) : null
-    if (origin !== null) origins.set(key, origin)
+  try {
+    if (!(await options.fence(versions.lsn))) return null
+    for await (const row of place.look(suspects)) {
+      const key = unitKey(row)
+      held.set(key, digest(rowText(row.cells)))
+      const origin = lost.has(key) ? claimed(place, row, expected) : null
+      if (origin !== null) origins.set(key, origin)
+    }
+  } finally {
+    await versions.end()
   }
-  const second = await source.rows(keys)
   const judgements = new Map<string, Judgement>()
   for (const suspect of suspects) {
     const key = unitKey(suspect)
     if (origins.has(key)) continue
     const have = held.get(key) ?? ''
-    const before = sourceRow(first, suspect)
-    const after = sourceRow(second, suspect)
-    const version = before?.version ?? ''
-    const isUnchanged = (after?.version ?? '') === version
+    const seen = versions.of(suspect.origin)
+    const version = seen[0]?.version ?? ''
     const isAs = (row: SourceRow | null): boolean => have === (expectedRow(place, suspect, row, expected)?.digest ?? '')
-    if (isAs(before) || (!isUnchanged && isAs(after))) judgements.set(key, { differs: false, version, digest: have })
-    else if (isUnchanged) judgements.set(key, { differs: true, version, digest: have })
+    if (seen.some(isAs)) judgements.set(key, { differs: false, version, digest: have })
+    else if (seen.length === 1) judgements.set(key, { differs: true, version, digest: have })
   }
   return { judgements, origins }
 }

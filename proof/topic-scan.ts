@@ -36,17 +36,30 @@ export async function scanTopic({ topic, from, also, take, enough }: Scan): Prom
   return new Map(bounds.entries().map(([partition, { high }]) => [partition, high]))
 }
 
-/** The records of some offsets: pages that hold none of them are not read. */
+/** Offsets that lie so near each other are read together: fewer records than this cost less than to ask again. */
+const NEAR = 100
+
+/** The records of some offsets: what lies far from all of them is not read. */
 async function takeSingle(topic: Topic, partition: number, offsets: readonly number[], take: Scan['take']) {
   const wanted = new Set(offsets)
-  const end = (offsets.at(-1) ?? 0) + 1
-  let behind = 0
-  for (const offset of offsets) {
-    if (offset < behind) continue
-    const { records, next } = await topic.page(partition, offset, end)
-    behind = next
-    await take(records.filter((record) => wanted.has(record.offset)))
+  for (const [from, end] of rangesOf(offsets)) {
+    for (let at = from; at < end;) {
+      const { records, next } = await topic.page(partition, at, end)
+      at = next
+      await take(records.filter((record) => wanted.has(record.offset)))
+    }
   }
+}
+
+/** From the first of near offsets to behind the last. */
+function rangesOf(offsets: readonly number[]): readonly (readonly [from: number, end: number])[] {
+  const ranges: [number, number][] = []
+  for (const offset of offsets) {
+    const last = ranges.at(-1)
+    if (last !== undefined && offset - last[1] < NEAR) last[1] = offset + 1
+    else ranges.push([offset, offset + 1])
+  }
+  return ranges
 }
 
 function pageOf(topic: Topic, partition: number, next: number, end: number): ReturnType<Topic['page']> | null {

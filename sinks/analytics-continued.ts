@@ -9,7 +9,7 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import { ENTITIES, type Entity } from '../core/incident.ts'
 import type { Projection, Projections } from '../schemas/policy/projection.ts'
 import { recentHistory } from './analytics-latest.ts'
-import { literal } from './analytics-layout.ts'
+import { historyColumns, literal } from './analytics-layout.ts'
 
 /** What the rows of a copy were made of. */
 export interface Content {
@@ -39,8 +39,14 @@ export function recentTables(projection: Projection): string {
     ${tailTable(projection, `(SELECT coalesce(max(seq), 0) FROM publication.recent_history_${projection.table})`)}`
 }
 
+/** As the rows are: the next copy replaces it, and to compress it takes longer than all the rest of a copy. */
 function tailTable(projection: Projection, behind: bigint | string): string {
-  return `CREATE OR REPLACE TABLE publication.recent_tail_${projection.table} AS ${recentHistory(projection, behind)}`
+  const name = `publication.recent_tail_${projection.table}`
+  const columns = [...historyColumns(projection), { name: 'newest', type: 'BOOLEAN' }]
+  const definitions = columns.map((column) => `"${column.name}" ${column.type} USING COMPRESSION uncompressed`)
+  return `
+    CREATE OR REPLACE TABLE ${name} (${definitions.join(', ')});
+    INSERT INTO ${name} ${recentHistory(projection, behind)}`
 }
 
 /** A file as it was left: whoever writes to it changes this. Null where there is none. */

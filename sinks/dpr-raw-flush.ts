@@ -35,6 +35,7 @@ export async function flush(options: FlushOptions): Promise<void> {
   let lastStamp = manifest.state.stamp
   /** The next name of each folder: one that changes its shape within the flush has files of both. */
   const stamps = new Map<string, number>()
+  await staging.seal()
   for (const staged of staging.tables()) {
     const name = folderName(staged.table)
     const stamp = stamps.get(name) ?? started
@@ -64,10 +65,10 @@ async function settle({ storage, manifest, staging, progress }: FlushOptions, st
   const folder = `raw/${folderName(staged.table)}`
   const known = manifest.state.tables[folderName(staged.table)] ?? NEW_TABLE
   // once it is whole nothing that the stream inserts was in it: the load files are not read again, however large they are
-  const mayMeet = progress.loading() && (staged.loads || (staged.inserts && known.loads > 0))
+  const mayMeet = progress.loading() && (staged.ops.L > 0 || (staged.ops.I > 0 && known.loads > 0))
   const names = mayMeet ? await storage.list(folder) : []
   const loads = names.filter((name) => /^LOAD[0-9A-F]+\.parquet$/.test(name))
-  const isMixed = progress.loading() && staged.loads && changesOf(known) > 0
+  const isMixed = progress.loading() && staged.ops.L > 0 && changesOf(known) > 0
   const journals = (from: Position): Promise<string[]> =>
     localFiles(
       storage,

@@ -18,14 +18,12 @@ export interface Staged {
   readonly folder: { newest: Position }
   /** Between which positions its rows lie that came behind a higher one; null when there are none. */
   doubtful: { readonly from: Position; readonly to: Position } | null
-  /** Whether there are `L` rows, `R` rows. */
-  loads: boolean
-  reads: boolean
-  /** Whether there are `I` rows. */
-  inserts: boolean
-  /** Whether there are `D` rows. */
-  deletes: boolean
+  /** How many rows came as each. */
+  readonly ops: Record<StagedOp, number>
 }
+
+/** A row read outside the stream is an `L` while the first snapshot lasts, an `R` afterwards. */
+export type StagedOp = 'I' | 'U' | 'D' | 'L' | 'R'
 
 /** The primary key as one text: U+001F can be in no key that the policy calls one. */
 export function keyExpression(table: DprTable): string {
@@ -87,7 +85,7 @@ function fileList(files: readonly string[]): string {
 /** The lowest position of the rows that may be older than what arrived before them. */
 export async function oldestInDoubt(connection: DuckDBConnection, staged: Staged): Promise<Position | null> {
   const streamed = staged.doubtful?.from ?? null
-  if (!staged.loads && !staged.reads) return streamed
+  if (staged.ops.L === 0 && staged.ops.R === 0) return streamed
   const rows = await connection.runAndReadAll(`SELECT min(position) FROM ${staged.rowsTable} WHERE op = 'R'`)
   const read = rows.getRows()[0]![0] as Position | null
   if (read === null || streamed === null) return read ?? streamed

@@ -1,9 +1,8 @@
 /**
  * The rows of a flush, held in DuckDB until they become parquet: one table for each folder of the raw zone.
  *
- * A row read outside the stream is an `L` while the first snapshot lasts and an `R` afterwards. What becomes of it is
- * only known at the flush: an `L` is a row of a load file unless its key was published already; then it is an `R`, and
- * an `R` is an update, or nothing when a newer state of the row has been seen.
+ * What becomes of a row read outside the stream is only known at the flush: an `L` is a row of a load file unless its key
+ * was published already; then it is an `R`, and an `R` is an update, or nothing when a newer state of the row has been seen.
  */
 import { rm } from 'node:fs/promises'
 import { DuckDBInstance, type DuckDBAppender, type DuckDBConnection } from '@duckdb/node-api'
@@ -20,10 +19,9 @@ import {
   oldestInDoubt,
   type Published,
   type Staged,
+  type StagedOp,
 } from './dpr-raw-settle.ts'
 import { folderName, shapeOf, type DprTable } from './dpr-raw-table.ts'
-
-export type StagedOp = 'I' | 'U' | 'D' | 'L' | 'R'
 
 /** What stands beside a row's own columns. */
 export interface RowMeta {
@@ -38,7 +36,6 @@ export interface StagingOptions {
   readonly spillDirectory: string
   /** DuckDB's memory, e.g. `512MB`. */
   readonly memoryLimit: string
-  readonly threads: number
   /** Journals whose deletes are not forgotten yet. */
   readonly journals: readonly string[]
 }
@@ -64,8 +61,10 @@ export interface Staging {
   tables(): readonly Staged[]
   /** The highest position of all rows of this flush. */
   newest(): Position
+  /** Ends what can be added: everything is in its table, and inserts of keys that were deleted lately are updates. */
+  seal(): Promise<void>
   /**
-   * Decides what each row becomes: drops what is older than what arrived before it, here or in the journals, and tells
+   * Of what is sealed, decides what each row becomes: drops what is older than what arrived before it, here or in the journals, and tells
    * loads from updates by the load files. Returns what is left.
    */
   settle(staged: Staged, known: Known): Promise<StagedCounts>
@@ -82,7 +81,8 @@ export async function openStaging(options: StagingOptions): Promise<Staging> {
   await rm(options.spillDirectory, { recursive: true, force: true })
   const instance = await DuckDBInstance.create(':memory:', {
     memory_limit: options.memoryLimit,
-    threads: String(options.threads),
+    // nearly all statements are of a few rows, and dearer by a third where threads hand them to one another
+    threads: '1',
     // What is freed goes back to the system soon: by default 128 MB for each thread may stay with the process.
     allocator_flush_threshold: '8MB',
     allocator_bulk_deallocation_flush_threshold: '8MB',
@@ -97,8 +97,15 @@ function staging(instance: DuckDBInstance, connection: DuckDBConnection, gone: G
   const held = new Map<string, Staged[]>()
   const appenders = new Map<Staged, DuckDBAppender>()
   let highest = BEGINNING
+  /** Parts whose inserts have become updates. */
+  let demoted: ReadonlySet<Staged> = new Set()
 
   const run = async (sql: string): Promise<void> => void (await connection.run(sql))
+
+  async function countOps({ rowsTable }: Staged): Promise<Record<StagedOp, number>> {
+    const rows = await connection.runAndReadAll(`SELECT op, count(*)::INTEGER FROM ${rowsTable} GROUP BY ALL`)
+    return { I: 0, U: 0, D: 0, L: 0, R: 0, ...Object.fromEntries(rows.getRows() as [StagedOp, number][]) }
+  }
 
   async function begin(table: DprTable, newest: Position): Promise<Staged> {
     const name = folderName(table)
@@ -115,30 +122,29 @@ function staging(instance: DuckDBInstance, connection: DuckDBConnection, gone: G
       rows: 0,
       folder,
       doubtful: null,
-      loads: false,
-      reads: false,
-      inserts: false,
-      deletes: false,
+      ops: { I: 0, U: 0, D: 0, L: 0, R: 0 },
     }
     held.set(name, [...earlier, staged])
     appenders.set(staged, await connection.createAppender(`${name}#${earlier.length}`))
     return staged
   }
 
-  /** Everything appended is in the table from here on. */
-  function seal(staged: Staged): void {
-    appenders.get(staged)?.closeSync()
-    appenders.delete(staged)
+  function parts(): Staged[] {
+    return [...held.values()].flat()
+  }
+
+  function endAppending(): void {
+    for (const appender of appenders.values()) appender.closeSync()
+    appenders.clear()
   }
 
   function addMeta(staged: Staged, meta: RowMeta): DuckDBAppender {
     const { folder } = staged
     staged.rows += 1
-    if (meta.op === 'I') staged.inserts = true
-    if (meta.op === 'D') staged.deletes = true
-    if (meta.op === 'L') staged.loads = true
-    else if (meta.op === 'R') staged.reads = true
-    else if (meta.position < folder.newest) staged.doubtful = including(staged.doubtful, meta.position)
+    staged.ops[meta.op] += 1
+    if (meta.op !== 'L' && meta.op !== 'R' && meta.position < folder.newest) {
+      staged.doubtful = including(staged.doubtful, meta.position)
+    }
     if (meta.position > folder.newest) folder.newest = meta.position
     if (meta.position > highest) highest = meta.position
     const appender = appenders.get(staged)!
@@ -166,20 +172,25 @@ function staging(instance: DuckDBInstance, connection: DuckDBConnection, gone: G
       for (let i = 0; i < columns.length; i++) append(appender, columns[i]!, values[i])
       appender.endRow()
     },
-    tables: () => [...held.values()].flat().filter((each) => each.rows > 0),
+    tables: () => parts().filter((each) => each.rows > 0),
     newest: () => highest,
 
+    seal: async () => {
+      endAppending()
+      demoted = await gone.settle(parts())
+    },
+
     settle: async (staged, known) => {
-      seal(staged)
-      if (staged.loads) await run(demoteRepeatedLoads(staged, known))
+      const { ops } = staged
+      const loads = ops.L > 0
+      if (loads) await run(demoteRepeatedLoads(staged, known))
       const oldest = await oldestInDoubt(connection, staged)
       if (oldest !== null) await run(dropStale(staged, await known.journals(oldest)))
-      if (staged.inserts && (staged.loads || known.loadFiles.length > 0)) await run(demoteLoadedInserts(staged, known))
-      await gone.settle(staged)
-      const rows = await connection.runAndReadAll(`SELECT op, count(*)::INTEGER FROM ${staged.rowsTable} GROUP BY ALL`)
-      const counts = new Map(rows.getRows() as [StagedOp, number][])
-      const count = (op: StagedOp): number => counts.get(op) ?? 0
-      return { loads: count('L'), inserts: count('I'), updates: count('U') + count('R'), deletes: count('D') }
+      const mayBeLoaded = ops.I > 0 && (loads || known.loadFiles.length > 0)
+      if (mayBeLoaded) await run(demoteLoadedInserts(staged, known))
+      const isAsCame = !loads && oldest === null && !mayBeLoaded && !demoted.has(staged)
+      const left = isAsCame ? ops : await countOps(staged)
+      return { loads: left.L, inserts: left.I, updates: left.U + left.R, deletes: left.D }
     },
 
     writeParquet: async (staged, which, files, length) => {
@@ -199,27 +210,26 @@ function staging(instance: DuckDBInstance, connection: DuckDBConnection, gone: G
     },
 
     writeJournal: async (file) => {
-      const parts = [...held.values()]
-        .flat()
+      const journals = parts()
         .filter((each) => each.rows > 0)
         .map(
           ({ table, rowsTable }) =>
             `SELECT ${literal(folderName(table))} AS name, ${keyExpression(table)} AS key, position, op = 'D' AS gone FROM ${rowsTable}`,
         )
-      await run(`COPY (${parts.join(' UNION ALL ')}) TO ${literal(file)} ${PARQUET}`)
+      await run(`COPY (${journals.join(' UNION ALL ')}) TO ${literal(file)} ${PARQUET}`)
     },
 
     clear: async (horizon) => {
       await gone.forget(horizon)
-      for (const staged of [...held.values()].flat()) {
-        seal(staged)
-        await run(`DROP TABLE IF EXISTS ${staged.rowsTable}`)
-      }
+      endAppending()
+      const drops = parts().map(({ rowsTable }) => `DROP TABLE ${rowsTable}`)
+      if (drops.length > 0) await run(drops.join(';'))
       held.clear()
       highest = BEGINNING
+      demoted = new Set()
     },
     close: () => {
-      for (const appender of appenders.values()) appender.closeSync()
+      endAppending()
       connection.closeSync()
       instance.closeSync()
     },

@@ -32,7 +32,8 @@ import { openManifest, type Step } from './dpr-raw-manifest.ts'
 import { timestampText } from './dpr-raw-names.ts'
 import { inCommitOrder, isMove, splitAtLoad } from './dpr-raw-order.ts'
 import { progressFrom } from './dpr-raw-progress.ts'
-import { openStaging, type RowMeta, type StagedOp } from './dpr-raw-staging.ts'
+import type { StagedOp } from './dpr-raw-settle.ts'
+import { openStaging, type RowMeta } from './dpr-raw-staging.ts'
 import type { TableCounts } from './dpr-raw-state.ts'
 import { openStorage, type Storage } from './dpr-raw-storage.ts'
 import type { ColumnKind } from './dpr-raw-tables.ts'
@@ -53,9 +54,8 @@ export interface DprRawOptions {
   readonly owner?: ContractOwner
   /** The size that a file should not exceed, counted as in the topic; 120 MB unless given. */
   readonly maxFileBytes?: number
-  /** DuckDB's memory and threads; `256MB` and 2 unless given. */
+  /** DuckDB's; `256MB` unless given. */
   readonly memoryLimit?: string
-  readonly threads?: number
   /** Milliseconds since the Unix epoch. */
   readonly now?: () => number
   /** How often a held sink looks whether it may go on, in milliseconds; 1000 unless given. */
@@ -209,12 +209,11 @@ export async function dprRaw(options: DprRawOptions): Promise<DprRawSink> {
   }
 }
 
-async function openZone(storage: Storage, { onStep, memoryLimit, threads }: DprRawOptions) {
+async function openZone(storage: Storage, { onStep, memoryLimit }: DprRawOptions) {
   const manifest = await openManifest(storage, onStep)
   const staging = await openStaging({
     spillDirectory: dirname(await storage.workFile('manifest/spilled/any')),
     memoryLimit: memoryLimit ?? '256MB',
-    threads: threads ?? 2,
     journals: await localFiles(storage, remembered(manifest.journals(BEGINNING))),
   })
   return { manifest, staging }

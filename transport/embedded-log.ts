@@ -21,8 +21,8 @@ export interface Logs {
   create(topic: string, partitions: number): void
   /** Inside a transaction; the logs' `next` moves with `commit`, once the transaction is through. */
   append(logs: readonly Log[], messages: readonly Message[]): { commit(): void }
-  /** Records from an offset on until they reach `maxBytes`: at least one when there is one. */
-  page(log: Log, from: number, maxBytes: number): { readonly records: Received[]; readonly bytes: number }
+  /** Records from an offset on until they reach `maxBytes`, at least one when there is one, or the offset `to` (exclusive). */
+  page(log: Log, from: number, maxBytes: number, to?: number): { readonly records: Received[]; readonly bytes: number }
   last(log: Log, count: number): Received[]
   /** The first offset still kept; `next` when the log is empty. */
   low(log: Log): number
@@ -78,12 +78,12 @@ export function openLogs(file: TopicFile): Logs {
       }
     },
     // all bytes of a page at once: two arrays for each record would cost more than what becomes of them
-    page: (log, from, maxBytes) =>
+    page: (log, from, maxBytes, to = log.next) =>
       file.snapshot(() => {
         const base = log.id * LOG_SPAN
         const found: Size[] = []
         let total = 0
-        for (const row of sizes.iterate(base + from, base + log.next) as Iterable<unknown>) {
+        for (const row of sizes.iterate(base + from, base + to) as Iterable<unknown>) {
           const size = row as Size
           found.push(size)
           total += size[2] + (size[3] ?? 0)

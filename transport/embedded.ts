@@ -148,10 +148,9 @@ export async function embeddedTransport(options: EmbeddedOptions): Promise<Embed
       page: async (partition, from, to) => {
         const log = logs[partition]!
         store.refresh(name, logs)
-        const { records } = store.page(log, from, to - from === 1 ? 1 : PAGE_BYTES)
-        const inside = records.filter(({ offset }) => offset < to)
+        const { records, bytes } = store.page(log, from, PAGE_BYTES, to)
         await setImmediate()
-        return { records: inside, next: inside.length < records.length ? to : (records.at(-1)?.offset ?? to - 1) + 1 }
+        return { records, next: bytes < PAGE_BYTES ? to : records.at(-1)!.offset + 1 }
       },
       bounds: async () => {
         store.refresh(name, logs)

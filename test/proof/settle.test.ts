@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { RowChange, Table } from '../../core/change.ts'
+import { pause } from '../../core/pause.ts'
 import { digest, rowText } from '../../proof/canonical.ts'
 import { expectations, type Expectations, type Origin } from '../../proof/expected.ts'
 import type { ProvenPlace } from '../../proof/proven-place.ts'
@@ -24,7 +25,7 @@ const inTurn = (texts: Texts) => {
   return (): string | null => texts[Math.min(at++, texts.length - 1)] ?? null
 }
 
-async function settled(source: Texts, place: Texts, rounds: number) {
+async function settled(source: Texts, place: Texts, rounds: number, fenceMs = 0) {
   const nextOfSource = inTurn(source)
   const nextOfPlace = inTurn(place)
   let left = rounds
@@ -47,7 +48,10 @@ async function settled(source: Texts, place: Texts, rounds: number) {
   const found = await settle(proven, [suspect], {
     source: reader,
     expected: expectations([TABLE], 'a key for tests only'),
-    fence: async () => true,
+    fence: async () => {
+      await pause(fenceMs)
+      return true
+    },
     ended: () => left-- <= 0,
   })
   return found.differences.length > 0 ? 'differs' : found.unsettled.length > 0 ? 'unsettled' : 'agrees'
@@ -75,6 +79,14 @@ const cases: [string, Texts, Texts, string][] = [
 
 test.for(cases)('a suspect row where %s', async ([, source, place, verdict]) => {
   expect(await settled(source, place, 4)).toBe(verdict)
+})
+
+test.for([
+  ['what the source was while the place was waited for', 'b', 'agrees'],
+  ['what it never was', 'z', 'unsettled'],
+])('a suspect row that is written again and again, of which the place has %s', async ([, held, verdict]) => {
+  // seen as b between the first look and the last
+  expect(await settled(['a', 'b', 'c', 'd', 'e', 'f'], [held!], 1, 350)).toBe(verdict)
 })
 
 describe('a suspect that only the place knew', () => {

@@ -1,5 +1,6 @@
 import { beforeEach, expect, test } from 'vitest'
 import { scanTopic } from '../../proof/topic-scan.ts'
+import type { Topic } from '../../transport/topic.ts'
 import { embeddedTopics } from '../support/embedded-topics.ts'
 
 const held = embeddedTopics(2)
@@ -30,6 +31,32 @@ test('takes single records before the offset from which it takes all, each once 
   })
   expect(taken).toEqual(['0/0', '0/1', '0/30', '0/95', '0/97', '0/98', '0/99', '1/99'])
   expect(ends).toEqual(new Map([0, 1].map((partition) => [partition, 100])))
+})
+
+test('asks for single records far from each other alone, and for near ones together', async () => {
+  await held.raw.write(
+    Array.from({ length: 400 }, (_, i) => ({ partition: 0, key: Buffer.from(`${i}`), value: null, timestampMs: 0 })),
+  )
+  const asked: string[] = []
+  const taken: number[] = []
+  const watched: Topic = {
+    ...held.raw,
+    page: (partition, from, to) => {
+      asked.push(`${partition}/${from}-${to}`)
+      return held.raw.page(partition, from, to)
+    },
+  }
+  await scanTopic({
+    topic: watched,
+    from: new Map([
+      [0, 500],
+      [1, 100],
+    ]),
+    also: new Map([[0, [110, 150, 160, 300, 450, 460]]]),
+    take: async (records) => void taken.push(...records.map(({ offset }) => offset)),
+  })
+  expect(taken).toEqual([110, 150, 160, 300, 450, 460])
+  expect(asked).toEqual(['0/110-161', '0/300-301', '0/450-461'])
 })
 
 test('reads no further page when it has enough', async () => {

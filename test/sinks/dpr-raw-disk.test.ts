@@ -22,7 +22,8 @@ async function disk(): Promise<SmallDisk> {
 
 const STOPS = [
   ['full', 'DISK_FULL', (at: SmallDisk) => at.fill(0), (at: SmallDisk) => at.makeRoom()],
-  ['full after a little', 'DISK_FULL', (at: SmallDisk) => at.fill(24 << 10), (at: SmallDisk) => at.makeRoom()],
+  // one of the flush's files fits, and nothing beside it
+  ['full after a file', 'DISK_FULL', (at: SmallDisk) => at.fill(60 << 10), (at: SmallDisk) => at.makeRoom()],
   ['read-only', 'SINK', (at: SmallDisk) => remount(at, 'ro'), (at: SmallDisk) => remount(at, 'rw')],
 ] as const
 
