@@ -22,7 +22,7 @@ export type Keys = ReadonlyMap<number, ReadonlySet<string>>
 /** Of so many rows a look costs some 20 ms, of PostgreSQL too. */
 const FEW = 1_000
 
-const EVERY_MS = 250
+const EVERY_MS = 500
 
 /**
  * Looks at once, at the end, and while the rows are few every now and then in between: a row that is written each second

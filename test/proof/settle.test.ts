@@ -86,7 +86,7 @@ test.for([
   ['what it never was', 'z', 'unsettled'],
 ])('a suspect row that is written again and again, of which the place has %s', async ([, held, verdict]) => {
   // seen as b between the first look and the last
-  expect(await settled(['a', 'b', 'c', 'd', 'e', 'f'], [held!], 1, 350)).toBe(verdict)
+  expect(await settled(['a', 'b', 'c', 'd', 'e', 'f'], [held!], 1, 700)).toBe(verdict)
 })
 
 describe('a suspect that only the place knew', () => {

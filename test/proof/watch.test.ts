@@ -31,7 +31,7 @@ test('tells what a row was from the first look to the last, each version once', 
   expect(versions.lsn).toBe(7)
   for (const next of ['b', 'b', null, 'c']) {
     version = next
-    await vi.advanceTimersByTimeAsync(300)
+    await vi.advanceTimersByTimeAsync(600)
   }
   version = 'd'
   await versions.end()
@@ -44,7 +44,7 @@ test('has one version of a row that nobody wrote', async () => {
   const versions = await watch(source, keysOf(1))
   await vi.advanceTimersByTimeAsync(5_000)
   await versions.end()
-  expect(looks()).toBeGreaterThan(10)
+  expect(looks()).toBeGreaterThan(8)
   expect(versions.of(FIRST)).toHaveLength(1)
 })
 
