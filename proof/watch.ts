@@ -19,7 +19,7 @@ export interface Watch {
 
 export type Keys = ReadonlyMap<number, ReadonlySet<string>>
 
-/** Of so many rows a look costs some 20 ms, of PostgreSQL too. */
+/** Of more rows than this none is looked at in between: that would take PostgreSQL from what is waited for. */
 const FEW = 1_000
 
 const EVERY_MS = 500

@@ -39,7 +39,7 @@ export function recentTables(projection: Projection): string {
     ${tailTable(projection, `(SELECT coalesce(max(seq), 0) FROM publication.recent_history_${projection.table})`)}`
 }
 
-/** As the rows are: the next copy replaces it, and to compress it takes longer than all the rest of a copy. */
+/** As the rows are: the next copy replaces it, and to compress it takes a third of the time of a copy. */
 function tailTable(projection: Projection, behind: bigint | string): string {
   const name = `publication.recent_tail_${projection.table}`
   const columns = [...historyColumns(projection), { name: 'newest', type: 'BOOLEAN' }]

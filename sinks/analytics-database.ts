@@ -34,7 +34,7 @@ export async function openStore(path: string, memoryLimit: string): Promise<Stor
   try {
     const instance = await DuckDBInstance.create(join(directory, 'store.duckdb'), {
       memory_limit: memoryLimit,
-      // Nearly all statements are of a few rows, and dearer by a third where threads hand them to one another.
+      // Nearly all statements are of a few rows, and dearer by half where threads hand them to one another.
       threads: '1',
       // What is freed goes back to the system soon: by default 128 MB for each thread may stay with the process.
       allocator_flush_threshold: '8MB',

@@ -64,8 +64,8 @@ export interface Staging {
   /** Ends what can be added: everything is in its table, and inserts of keys that were deleted lately are updates. */
   seal(): Promise<void>
   /**
-   * Of what is sealed, decides what each row becomes: drops what is older than what arrived before it, here or in the journals, and tells
-   * loads from updates by the load files. Returns what is left.
+   * Of what is sealed, decides what each row becomes: drops what is older than what arrived before it, here or in the
+   * journals, and tells loads from updates by the load files. Returns what is left.
    */
   settle(staged: Staged, known: Known): Promise<StagedCounts>
   /** Writes the load rows, or all others, in files of `length` rows. */
@@ -81,7 +81,7 @@ export async function openStaging(options: StagingOptions): Promise<Staging> {
   await rm(options.spillDirectory, { recursive: true, force: true })
   const instance = await DuckDBInstance.create(':memory:', {
     memory_limit: options.memoryLimit,
-    // nearly all statements are of a few rows, and dearer by a third where threads hand them to one another
+    // nearly all statements are of a few rows, and dearer by half where threads hand them to one another
     threads: '1',
     // What is freed goes back to the system soon: by default 128 MB for each thread may stay with the process.
     allocator_flush_threshold: '8MB',

@@ -148,9 +148,9 @@ export async function embeddedTransport(options: EmbeddedOptions): Promise<Embed
       page: async (partition, from, to) => {
         const log = logs[partition]!
         store.refresh(name, logs)
-        const { records, bytes } = store.page(log, from, PAGE_BYTES, to)
+        const { records } = store.page(log, from, PAGE_BYTES, to)
         await setImmediate()
-        return { records, next: bytes < PAGE_BYTES ? to : records.at(-1)!.offset + 1 }
+        return { records, next: (records.at(-1)?.offset ?? to - 1) + 1 }
       },
       bounds: async () => {
         store.refresh(name, logs)
