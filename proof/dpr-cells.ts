@@ -6,13 +6,24 @@ import type { Row, Table, Value } from '../core/change.ts'
 import { dateDays, timestampMicros } from '../schemas/pg-time.ts'
 import type { DprColumn } from '../sinks/dpr-raw-columns.ts'
 import type { DprTable } from '../sinks/dpr-raw-contracts.ts'
-import { valueCell, type Cell } from './canonical.ts'
+import { duckDays, duckMicros, momentCell, valueCell, type Cell } from './canonical.ts'
 
 /** The last microsecond of a 64-bit timestamp; what lies behind it is null in the files. */
 const LAST_MICROS = 9_223_372_036_854_775_806n
 
-export function dprCells({ columns }: DprTable, _table: Table, row: Row): Cell[] {
+export function dprCells({ columns }: DprTable, row: Row): Cell[] {
   return columns.map((column) => cell(column, row[column.name] ?? null))
+}
+
+/** Whether DPR has each of a table's columns, and in it what the table has, as long as no number leaves the safe integers. */
+export function hasSameCells({ columns }: DprTable, table: Table): boolean {
+  return (
+    columns.length === table.columns.length &&
+    columns.every(({ name, parquet, validationType }, i) => {
+      const isOther = validationType === 'time' || /^(FLOAT|DOUBLE|DECIMAL)/.test(parquet)
+      return name === table.columns[i]!.name && !isOther
+    })
+  )
 }
 
 function cell({ parquet, validationType }: DprColumn, value: Value): Cell {
@@ -32,10 +43,8 @@ function cell({ parquet, validationType }: DprColumn, value: Value): Cell {
   }
 }
 
-/** An infinity has no number and stays text. */
 function moment(text: string, number: number | bigint | null): Cell {
-  if (number === null) return text
-  return typeof number === 'bigint' && number > LAST_MICROS ? null : String(number)
+  return typeof number === 'bigint' && number > LAST_MICROS ? null : momentCell(text, number)
 }
 
 /** JavaScript and DuckDB print floats differently; this is JavaScript's. */
@@ -48,10 +57,9 @@ export function duckDprCell({ name, parquet }: DprColumn): string {
   const column = `"${name.replaceAll('"', '""')}"`
   switch (parquet) {
     case 'DATE':
-      return `CASE WHEN isfinite(${column}) THEN CAST(datediff('day', DATE '1970-01-01', ${column}) AS VARCHAR)
-              ELSE CAST(${column} AS VARCHAR) END`
+      return duckDays(column)
     case 'TIMESTAMPTZ':
-      return `CASE WHEN isfinite(${column}) THEN CAST(epoch_us(${column}) AS VARCHAR) ELSE CAST(${column} AS VARCHAR) END`
+      return duckMicros(column)
     case 'BLOB':
       return `lower(hex(${column}))`
     case 'FLOAT':

@@ -1,13 +1,15 @@
 /**
- * Every row of the source and of each place. The source is read by a process of its own, the topics by this one, the
+ * Every row of the source and of each place. The source is read by processes of its own, the topics by this one, the
  * others by PostgreSQL and DuckDB, all at once: a row that was written meanwhile is a suspect, and settled like any other.
  */
-import { comparePlace } from './compare-place.ts'
+import { availableParallelism } from 'node:os'
+import { comparePlace, type StoredLines } from './compare-place.ts'
 import { EXPECTED_TABLES, loadExpected, type LinesOf, type Totals } from './expected-lines.ts'
 import { neededOrTold, untilPassed } from './fence.ts'
 import type { ProvenPlace } from './proven-place.ts'
 import type { Found, PlaceFound, Run } from './reconcile-run.ts'
 import { settlePlace } from './settle-place.ts'
+import type { Scratch } from './scratch.ts'
 import { scanSource } from './source-scan.ts'
 
 /**
@@ -16,15 +18,16 @@ import { scanSource } from './source-scan.ts'
  */
 export async function everyRow(run: Run): Promise<Found> {
   const { source, scratch, expected, places, options } = run
-  const about = await source.expected()
+  const sizes = await source.sizes()
+  const about = sizes.reduce((sum, size) => sum + size, 0)
   const told = (what: string) => (rows: number) => options.progress?.(what, rows, Math.max(about, rows))
   const start = await neededOrTold(0, options) // any marker: the first snapshot is whole
-  const reading = readSource(run, told('source'))
-  const stores = new Map<ProvenPlace, Promise<string>>()
+  const reading = readSource(run, sizes, told('source'))
+  const stores = new Map<ProvenPlace, Promise<StoredLines>>()
   // topics are decoded in this process, one after the other
   let topics: Promise<unknown> = Promise.resolve()
   for (const place of places) {
-    const read = async (): Promise<string> => {
+    const read = async (): Promise<StoredLines> => {
       await untilPassed(place, start, options)
       return place.store(scratch, told(place.name))
     }
@@ -35,9 +38,9 @@ export async function everyRow(run: Run): Promise<Found> {
   }
 
   const found = places.map(async (place): Promise<[ProvenPlace, PlaceFound]> => {
-    const table = await stores.get(place)!
+    const stored = await stores.get(place)!
     const { needed } = await reading
-    const { rows, suspects, unexamined } = await comparePlace(scratch, place.form, table, expected)
+    const { rows, suspects, unexamined } = await comparePlace(scratch, place.form, stored, expected)
     // suspects wait for fences of their own, which are later ones
     const [settled] = await all([settlePlace(run, place, suspects), untilPassed(place, needed, options)])
     return [place, { ...settled, unsettled: [...settled.unsettled, ...unexamined], rows }]
@@ -46,17 +49,28 @@ export async function everyRow(run: Run): Promise<Found> {
   return { totals, fence, places: new Map(settled) }
 }
 
-async function readSource({ options, source, scratch, expected }: Run, progress: (rows: number) => void) {
+/** The largest tables first, so that no process is left with one of them at the end. */
+async function readSource(
+  { options, source, scratch, expected }: Run,
+  sizes: readonly number[],
+  progress: (rows: number) => void,
+) {
   const { databaseUrl, pseudonymKey, signal } = options
-  const paths = Object.fromEntries(EXPECTED_TABLES.map((table) => [table, scratch.linesOf(table)])) as LinesOf
-  const totals: Totals = await scanSource(
-    { databaseUrl, tables: expected.tables, pseudonymKey, paths },
-    { signal, progress },
-  )
+  const order = [...sizes.keys()].toSorted((a, b) => sizes[b]! - sizes[a]!)
+  const paths = Array.from({ length: READERS }, (_, reader) => linesOf(scratch, reader))
+  const scan = { databaseUrl, tables: expected.tables, pseudonymKey }
+  const totals: Totals = await scanSource(scan, order, paths, { signal, progress })
   const fence = await source.lsn()
   const needed = await neededOrTold(fence, options)
   await loadExpected(scratch)
   return { totals, fence, needed }
+}
+
+/** Processes that read the source, each some tables. */
+const READERS = Math.min(4, availableParallelism())
+
+function linesOf(scratch: Scratch, reader: number): LinesOf {
+  return Object.fromEntries(EXPECTED_TABLES.map((table) => [table, scratch.linesOf(table, reader)])) as LinesOf
 }
 
 /** Rejects with the first failure, once nothing works any more on what the caller is about to close. */

@@ -7,7 +7,7 @@ import { projections, type Projections } from '../schemas/policy/projection.ts'
 import { sourceTable } from '../sinks/dpr-raw-tables.ts'
 import type { DprTable } from '../sinks/dpr-raw-contracts.ts'
 import { unify } from '../transforms/unify.ts'
-import { digest, fieldCell, fieldsText, rowText, valueCell, type Cell } from './canonical.ts'
+import { digest, fieldCell, rowText, sourceCell, type Cell } from './canonical.ts'
 import { dprCells } from './dpr-cells.ts'
 import { rowKey, shownKey } from './source-keys.ts'
 
@@ -75,13 +75,15 @@ export function expectations(tables: readonly Table[], pseudonymKey: string): Ex
 
   function unifiedRows(output: Output, meaning: IncidentChange, origin: Origin): ExpectedRow[] {
     return meaning.rows.map(({ entity, id, value }) => {
-      const fields = projected[output][entity].project(value)
+      const { project, fields: contract } = projected[output][entity]
+      const fields = project(value)
+      const cells = contract.map(({ type }, i) => fieldCell(fields[i], type))
       return {
         kind: entityKind(entity),
         key: id,
         origin,
-        cells: () => fields.map(fieldCell),
-        digest: digest(fieldsText(fields)),
+        cells: () => cells,
+        digest: digest(rowText(cells)),
       }
     })
   }
@@ -107,8 +109,8 @@ export function expectations(tables: readonly Table[], pseudonymKey: string): Ex
       if (form === 'dpr-table' && dpr == null) return []
       const cells =
         form === 'table'
-          ? change.table.columns.map(({ name }) => valueCell(change.after![name]))
-          : dprCells(dpr!, change.table, change.after!)
+          ? change.table.columns.map((column) => sourceCell(column, change.after![column.name]))
+          : dprCells(dpr!, change.after!)
       return [{ kind: origin.table, key: origin.key, origin, cells: () => cells, digest: digest(rowText(cells)) }]
     },
   }

@@ -25,7 +25,7 @@ export async function analyticsProof({ directory, projections, scratch }: Analyt
   let asked: { readonly file: string; readonly places: ReadonlyMap<number, number> } | null = null
   const kinds = ENTITIES.map((entity) => {
     const { table, fields } = projections[entity]
-    return { view: `latest_${table}`, cells: fields.map((field) => duckFieldCell(field, false)) }
+    return { view: `latest_${table}`, cells: fields.map(duckFieldCell) }
   })
 
   let queue: Promise<unknown> = Promise.resolve()
@@ -79,7 +79,7 @@ export async function analyticsProof({ directory, projections, scratch }: Analyt
         for (const select of selects)
           await scratch.inTurn(() => connection.run(`INSERT INTO place_analytics ${select}`))
         progress(0)
-        return 'place_analytics'
+        return { table: 'place_analytics', age: null }
       }),
     look: async function* (units) {
       const rows = await onCopy((catalog) => collect(connection, catalog, kinds, units))

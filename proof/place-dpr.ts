@@ -8,7 +8,6 @@ import type { Zone, ZoneFile } from '../sinks/dpr-raw-zone.ts'
 import { duckDigest, duckFieldCell, GONE, type Cell } from './canonical.ts'
 import { duckDprCell } from './dpr-cells.ts'
 import type { Expectations, Form, Unit } from './expected.ts'
-import { passes } from './passes.ts'
 import { byKind, list, streamed, type Needed, type ProvenPlace, type SeenRow } from './proven-place.ts'
 import type { Scratch } from './scratch.ts'
 
@@ -41,7 +40,7 @@ export function dprTablesProof(expected: Expectations, options: DprOptions): Pro
 export function dprEntitiesProof(projections: Projections, options: DprOptions): Promise<ProvenPlace> {
   const folders = ENTITIES.map((entity): Folder => {
     const { table, fields } = projections[entity]
-    return { source: 'incidents', table, key: '"id"', cells: fields.map((field) => duckFieldCell(field, true)) }
+    return { source: 'incidents', table, key: '"id"', cells: fields.map(duckFieldCell) }
   })
   return dprProof('dpr-raw incidents', 'dpr-raw', folders, options)
 }
@@ -76,20 +75,11 @@ async function dprProof(
       again = true
       // each file is opened once: a raw zone has thousands of small ones
       const lines = `
-        CREATE OR REPLACE TABLE ${stored}_lines AS
-        SELECT ${folder.key} AS key, ${AGE} AS age, CAST(file_index AS INTEGER) AS file,
-               CASE WHEN "Op" = 'D' THEN UUID '${GONE}' ELSE ${duckDigest(folder.cells)} END AS digest
+        INSERT INTO ${stored}
+        SELECT ${kind}, ${folder.key}, checkpoint_col, _timestamp, file_index,
+               CASE WHEN "Op" = 'D' THEN UUID '${GONE}' ELSE ${duckDigest(folder.cells)} END
         FROM ${rowsOf(files)}`
-      const made = await scratch.inTurn(() => connection.runAndReadAll(lines))
-      for (const pass of passes(Number(made.getRows()[0]![0]), 'key')) {
-        const insert = `
-          INSERT INTO ${stored}
-          SELECT ${kind}, key, newest.digest, newest.file
-          FROM (SELECT key, arg_max({digest: digest, file: file}, age) AS newest
-                FROM ${stored}_lines WHERE ${pass} GROUP BY key)
-          WHERE newest.digest <> UUID '${GONE}'`
-        await scratch.inTurn(() => connection.run(insert))
-      }
+      await scratch.inTurn(() => connection.run(lines))
       known.set(kind, new Map(files.map(({ name }, file) => [name, file])))
     })
   }
@@ -105,7 +95,8 @@ async function dprProof(
   ): Promise<readonly ZoneFile[]> {
     const before = known.get(kind)
     if (before === undefined) return files
-    const sql = `SELECT DISTINCT file FROM ${stored} WHERE kind = ${kind} AND key IN (SELECT unnest(${list(keys)}))`
+    const sql = `
+      SELECT arg_max(file, ${AGE}) FROM ${stored} WHERE kind = ${kind} AND key IN (SELECT unnest(${list(keys)})) GROUP BY key`
     const standing = new Set((await connection.runAndReadAll(sql)).getRows().map(([file]) => Number(file)))
     const names = new Set(files.map((each) => each.name))
     if ([...before].some(([name, file]) => standing.has(file) && !names.has(name))) return files
@@ -121,11 +112,12 @@ async function dprProof(
     form,
     passed,
     store: async (_, progress) => {
-      await connection.run(`CREATE OR REPLACE TABLE ${stored} (kind UTINYINT, key VARCHAR, digest UUID, file INTEGER)`)
+      await connection.run(`
+        CREATE OR REPLACE TABLE ${stored}
+          (kind UTINYINT, key VARCHAR, checkpoint_col VARCHAR, _timestamp VARCHAR, file INTEGER, digest UUID)`)
       for (const kind of folders.keys()) await storeFolder(kind)
-      await connection.run(`DROP TABLE IF EXISTS ${stored}_lines`)
       progress(0)
-      return stored
+      return { table: stored, age: AGE }
     },
     look: async function* (units: readonly Unit[]): AsyncGenerator<SeenRow> {
       for (const [kind, keys] of byKind(units)) {

@@ -4,8 +4,9 @@ import type { Received } from '../core/message.ts'
 import { governedDecoder } from '../schemas/governed-decoder.ts'
 import type { Projections } from '../schemas/policy/projection.ts'
 import type { Registry } from '../schemas/registry.ts'
-import { fieldCell } from './canonical.ts'
-import type { TopicRow } from './place-topic.ts'
+import { fieldCell, GONE } from './canonical.ts'
+import { governedMarkDecoder } from './governed-marks.ts'
+import type { TopicMark, TopicRow } from './place-topic.ts'
 import { decodeReadable } from './topic-scan.ts'
 
 export interface GovernedReaderOptions {
@@ -14,37 +15,57 @@ export interface GovernedReaderOptions {
   readonly unreadable: (record: Received) => void
 }
 
-interface Last {
-  readonly id: string
-  readonly position: string
-}
-
 export function governedRows({ registry, projections, unreadable }: GovernedReaderOptions) {
   const decoder = governedDecoder(registry)
   const kinds = new Map(ENTITIES.map((entity, i): [Entity, number] => [entity, i]))
 
   return () => {
-    /** A tombstone has no position: it stands behind the last state of its row. */
-    const last = new Map<number, Last>()
-    let seen = 0
+    const positionOf = positions()
     return async (records: readonly Received[]): Promise<readonly TopicRow[]> => {
       const found = await decodeReadable(records, (some) => decoder.rows(some), unreadable)
       return found.flatMap(({ item: { entity, id, deleted, state }, record }): TopicRow | [] => {
-        const before = last.get(record.partition)
-        if (state === null && before?.id !== id) return [] // its last state was compacted away, and everything before it
-        const position = state?.position ?? before!.position
-        last.set(record.partition, { id, position })
-        const cells =
-          state === null || deleted ? null : projections[entity].fields.map(({ name }) => fieldCell(state.fields[name]))
+        const position = positionOf(record.partition, id, state?.position ?? null)
+        if (position === null) return []
+        const { fields } = projections[entity]
         return {
           kind: kinds.get(entity)!,
           key: id,
           record,
-          order: position + (seen++).toString(36).padStart(8, '0'),
-          cells,
+          position,
+          cells: state === null || deleted ? null : fields.map(({ name, type }) => fieldCell(state.fields[name], type)),
           at: { text: position, lsn: state?.lsn ?? 0, txId: state?.txId ?? 0 },
         }
       })
     }
+  }
+}
+
+/** As {@link governedRows}, but of each row the hash alone, worked out from the record's bytes. */
+export function governedMarks({ registry, projections, unreadable }: GovernedReaderOptions) {
+  const decode = governedMarkDecoder(registry, projections)
+
+  return () => {
+    const positionOf = positions()
+    return async (records: readonly Received[]): Promise<readonly TopicMark[]> => {
+      const found = await decodeReadable(records, decode, unreadable)
+      return found.flatMap(({ item: { kind, id, state }, record }): TopicMark | [] => {
+        const position = positionOf(record.partition, id, state?.position ?? null)
+        return position === null ? [] : { kind, key: id, record, position, digest: state?.digest ?? GONE }
+      })
+    }
+  }
+}
+
+/**
+ * A record's position. A tombstone has none: it stands behind the last state of its row. Null where that was compacted away,
+ * and everything before it.
+ */
+function positions(): (partition: number, id: string, position: string | null) => string | null {
+  const last = new Map<number, { readonly id: string; readonly position: string }>()
+  return (partition, id, itsOwn) => {
+    const before = last.get(partition)
+    const position = itsOwn ?? (before?.id === id ? before.position : null)
+    if (position !== null) last.set(partition, { id, position })
+    return position
   }
 }

@@ -38,7 +38,7 @@ export async function operationalProof(url: string, projections: Projections): P
       await client.query('COMMIT')
       lines.end()
       await scratch.load(STORED, { kind: 'UTINYINT', key: 'VARCHAR', digest: 'UUID' })
-      return STORED
+      return { table: STORED, age: null }
     },
     look: (units) => look(client, kinds, units),
     changedSince: async (since) => {

@@ -4,39 +4,49 @@
  */
 import type { Received } from '../core/message.ts'
 import type { Topic } from '../transport/topic.ts'
-import { digest, GONE, rowText, type Cell } from './canonical.ts'
+import type { Cell } from './canonical.ts'
 import { unitKey, type Form, type Unit } from './expected.ts'
 import { literal, streamed, type Needed, type ProvenPlace, type RowPosition, type SeenRow } from './proven-place.ts'
 import { csv, lineWriter } from './lines.ts'
-import { passes } from './passes.ts'
 import type { Scratch } from './scratch.ts'
 import { scanTopic } from './topic-scan.ts'
 
-/** What one record says of one row. */
-export interface TopicRow extends Unit {
+interface Said extends Unit {
   readonly record: Received
   /** Text order is the order in which a reader lets records of one row count. */
-  readonly order: string
+  readonly position: string
+}
+
+/** What one record says of one row. */
+export interface TopicRow extends Said {
   /** Null for a row that is removed. */
   readonly cells: readonly Cell[] | null
   readonly at: RowPosition
+}
+
+/** The same by the row's hash; GONE for a row that is removed. */
+export interface TopicMark extends Said {
+  readonly digest: string
 }
 
 export interface TopicOptions {
   readonly topic: Topic
   readonly form: Form
   readonly passed: (needed: Needed) => Promise<boolean>
-  /** Makes what turns records into rows: called at the start of each reading. */
+  /** Which of two records of a row counts when they have one position. */
+  readonly ofTies: 'first' | 'last'
+  /** Make what turns records into rows, or into their hashes: called at the start of each reading. */
   readonly rows: () => (records: readonly Received[]) => Promise<readonly TopicRow[]>
+  readonly marks: () => (records: readonly Received[]) => Promise<readonly TopicMark[]>
 }
 
 interface Newest {
-  readonly order: string
+  readonly position: string
   readonly row: SeenRow | null
 }
 
 export async function topicProof(scratch: Scratch, options: TopicOptions): Promise<ProvenPlace> {
-  const { topic, form, passed } = options
+  const { topic, form, passed, ofTies } = options
   const table = `place_${topic.name.replaceAll(/\W/g, '_')}`
   const connection = await scratch.connect()
   /** Where the first reading ended; null before it. */
@@ -47,53 +57,39 @@ export async function topicProof(scratch: Scratch, options: TopicOptions): Promi
   let follow = options.rows()
 
   async function store(progress: (rows: number) => void): Promise<void> {
-    const lines = lineWriter(scratch.linesOf(linesOf(table)))
-    const rows = options.rows()
+    const lines = lineWriter(scratch.linesOf(table))
+    const marks = options.marks()
     let read = 0
     const ends = await scanTopic({
       topic,
       take: async (records) => {
-        for (const { kind, key, order, cells, record } of await rows(records)) {
-          const hash = cells === null ? GONE : digest(rowText(cells))
-          lines.add(`${kind},${csv(key)},${order},${hash},${record.partition},${record.offset}`)
+        for (const { kind, key, position, digest, record } of await marks(records)) {
+          lines.add(`${kind},${csv(key)},${position},${digest},${record.partition},${record.offset}`)
         }
         read += records.length
         progress(read)
       },
     })
     lines.end()
-    await foldLines(read)
-    stored = ends
-  }
-
-  /** The newest line of each key. */
-  async function foldLines(read: number): Promise<void> {
-    await scratch.load(linesOf(table), {
+    await scratch.load(table, {
       kind: 'UTINYINT',
       key: 'VARCHAR',
-      age: 'VARCHAR',
+      position: 'VARCHAR',
       digest: 'UUID',
       place: 'INTEGER',
       number: 'BIGINT',
     })
-    await connection.run(
-      `CREATE TABLE ${table} (kind UTINYINT, key VARCHAR, digest UUID, place INTEGER, number BIGINT)`,
-    )
-    for (const pass of passes(read, 'key')) {
-      const insert = `
-        INSERT INTO ${table}
-        SELECT kind, key, newest.digest, newest.place, newest.number
-        FROM (SELECT kind, key, arg_max({digest: digest, place: place, number: number}, age) AS newest
-              FROM ${linesOf(table)} WHERE ${pass} GROUP BY kind, key)`
-      await scratch.inTurn(() => connection.run(insert))
-    }
-    await connection.run(`DROP TABLE ${linesOf(table)}`)
+    stored = ends
   }
 
   /** Where the first reading found these rows' newest records, by partition and rising. */
   async function newestOffsets(units: readonly Unit[]): Promise<ReadonlyMap<number, readonly number[]>> {
     const offsets = new Map<number, number[]>()
-    const sql = `SELECT place, number FROM ${table} WHERE (kind, key) IN (${inList(units)}) ORDER BY place, number`
+    const sql = `
+      SELECT newest.place, newest.number
+      FROM (SELECT arg_max({place: place, number: number}, ${AGES[ofTies]}) AS newest
+            FROM ${table} WHERE (kind, key) IN (${inList(units)}) GROUP BY kind, key)
+      ORDER BY ALL`
     for await (const [place, number] of streamed(connection, sql)) {
       const of = offsets.get(Number(place))
       if (of === undefined) offsets.set(Number(place), [Number(number)])
@@ -117,16 +113,17 @@ export async function topicProof(scratch: Scratch, options: TopicOptions): Promi
       topic,
       ...(from === null ? {} : { from, also }),
       take: async (records) => {
-        for (const { kind, key, order, cells, at } of await follow(records)) {
+        for (const { kind, key, position, cells, at } of await follow(records)) {
           const name = unitKey({ kind, key })
-          if (!followed.has(name)) continue
-          const held = followed.get(name) ?? null
-          if (held !== null && held.order > order) continue
-          followed.set(name, { order, row: cells === null ? null : { kind, key, cells, at } })
+          const held = followed.get(name)
+          if (held === undefined || (held !== null && !isNewer(position, held.position))) continue
+          followed.set(name, { position, row: cells === null ? null : { kind, key, cells, at } })
         }
       },
     })
   }
+
+  const isNewer = (position: string, held: string): boolean => (ofTies === 'last' ? position >= held : position > held)
 
   return {
     name: topic.name,
@@ -134,7 +131,7 @@ export async function topicProof(scratch: Scratch, options: TopicOptions): Promi
     passed,
     store: async (_, progress) => {
       await store(progress)
-      return table
+      return { table, age: AGES[ofTies] }
     },
     look: async function* (units) {
       await readOn(units)
@@ -147,7 +144,11 @@ export async function topicProof(scratch: Scratch, options: TopicOptions): Promi
   }
 }
 
-const linesOf = (table: string): string => `${table}_lines`
+/** The order of one row's lines, as text: by position, then as the topic is read. */
+const AGES = {
+  first: `position || printf('%010d%016d', ${2 ** 31 - 1} - place, ${Number.MAX_SAFE_INTEGER} - number)`,
+  last: `position || printf('%010d%016d', place, number)`,
+}
 
 function inList(units: readonly Unit[]): string {
   return units.map(({ kind, key }) => `(${kind}, ${literal(key)})`).join(', ')

@@ -1,6 +1,7 @@
 /** A place as `reconcile` asks it. */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Cell } from './canonical.ts'
+import type { StoredLines } from './compare-place.ts'
 import type { Form, Unit } from './expected.ts'
 import type { Scratch } from './scratch.ts'
 
@@ -28,8 +29,8 @@ export interface ProvenPlace {
   readonly form: Form
   /** Whether everything before the fence is here. */
   passed(needed: Needed): Promise<boolean>
-  /** Key and hash of every row into a table `kind, key, digest` of the scratch, which it names. */
-  store(scratch: Scratch, progress: (rows: number) => void): Promise<string>
+  /** Key and hash of every row into the scratch. */
+  store(scratch: Scratch, progress: (rows: number) => void): Promise<StoredLines>
   /** The rows of these that the place holds. */
   look(units: readonly Unit[]): AsyncIterable<SeenRow>
   /** Rows that changed since, where the place itself can tell. */

@@ -6,9 +6,9 @@ import type { Totals } from './expected-lines.ts'
 import { groupPassed } from './fence.ts'
 import { analyticsProof } from './place-analytics.ts'
 import { dprEntitiesProof, dprTablesProof } from './place-dpr.ts'
-import { governedRows } from './place-governed.ts'
+import { governedMarks, governedRows } from './place-governed.ts'
 import { operationalProof } from './place-operational.ts'
-import { rawRows } from './place-raw.ts'
+import { rawMarks, rawRows } from './place-raw.ts'
 import { topicProof } from './place-topic.ts'
 import type { Needed, ProvenPlace } from './proven-place.ts'
 import type { PlaceName, ReconcileOptions } from './reconcile.ts'
@@ -48,22 +48,30 @@ export async function openRun(opening: Opening): Promise<Run> {
   const wanted = (name: PlaceName): boolean => options.places?.includes(name) ?? true
   const unreadable = new Set<string>()
   const passedBy = (group: string) => (needed: Needed) => groupPassed(transport, `${namespace}.${group}`, raw, needed)
+  const ofRaw = { registry, tables: expected.tables, unreadable: noting(raw, unreadable) }
   const rawPlace = await topicProof(scratch, {
     topic: raw,
     form: 'table',
     passed: async () => true, // the fence itself is read from it
-    rows: rawRows({ registry, tables: expected.tables, unreadable: noting(raw, unreadable) }),
+    ofTies: 'first',
+    rows: rawRows(ofRaw),
+    marks: rawMarks(ofRaw),
   })
   const places: ProvenPlace[] = []
   if (wanted('raw')) places.push(rawPlace)
   if (wanted('unified')) {
-    const { projections } = expected
-    const rows = governedRows({
-      registry,
-      projections: projections.unified,
-      unreadable: noting(unified, unreadable),
-    })
-    places.push(await topicProof(scratch, { topic: unified, form: 'unified', passed: passedBy('unify'), rows }))
+    const { unified: projections } = expected.projections
+    const ofUnified = { registry, projections, unreadable: noting(unified, unreadable) }
+    places.push(
+      await topicProof(scratch, {
+        topic: unified,
+        form: 'unified',
+        passed: passedBy('unify'),
+        ofTies: 'last',
+        rows: governedRows(ofUnified),
+        marks: governedMarks(ofUnified),
+      }),
+    )
   }
   if (wanted('dpr-raw')) {
     const dpr = { scratch, passed: passedBy('dpr-raw'), zone: options.dpr }

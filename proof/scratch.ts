@@ -1,18 +1,19 @@
 /**
- * Where a proof keeps keys and hashes: a DuckDB file in a temporary directory, so that memory stays bounded however many
- * rows there are.
+ * Where a proof keeps keys and hashes: DuckDB, which writes to a temporary directory what its memory does not hold, so that
+ * memory stays bounded however many rows there are.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DuckDBInstance, type DuckDBConnection } from '@duckdb/node-api'
 import { PipelineError } from '../core/error.ts'
+import { list } from './proven-place.ts'
 
 export interface Scratch {
   /** A connection of its own; its time zone is UTC. */
   connect(): Promise<DuckDBConnection>
-  /** Where the lines of a table may be written before it is made. */
-  linesOf(table: string): string
+  /** Where the lines of a table may be written before it is made: a file for each who writes some. */
+  linesOf(table: string, writer?: number): string
   /** Makes a table out of its lines, which go. Columns by name and DuckDB type. */
   load(table: string, columns: Readonly<Record<string, string>>): Promise<void>
   /**
@@ -28,18 +29,14 @@ const MEMORY = '384MB'
 
 export async function openScratch(): Promise<Scratch> {
   const directory = mkdtempSync(join(tmpdir(), 'incidents-proof-'))
-  const instance = await DuckDBInstance.create(join(directory, 'scratch.duckdb'), {
+  const instance = await DuckDBInstance.create(':memory:', {
     memory_limit: MEMORY,
     threads: '2',
     temp_directory: join(directory, 'spill'),
     preserve_insertion_order: 'false',
   })
-  // it lives for a minute: to compress its texts takes longer than to write them
-  const settings = await instance.connect()
-  await settings.run("SET GLOBAL force_compression = 'uncompressed'")
-  settings.closeSync()
   const connections: DuckDBConnection[] = []
-  const linesOf = (table: string): string => join(directory, `${table}.csv`)
+  const files = new Map<string, string[]>()
   let queue: Promise<unknown> = Promise.resolve()
 
   function inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -57,19 +54,24 @@ export async function openScratch(): Promise<Scratch> {
       await connection.run("SET TimeZone = 'UTC'")
       return connection
     },
-    linesOf,
+    linesOf: (table, writer = 0) => {
+      const path = join(directory, `${table}.${writer}.csv`)
+      files.set(table, [...(files.get(table) ?? []), path])
+      return path
+    },
     load: async (table, columns) => {
-      const path = linesOf(table)
+      const paths = files.get(table) ?? []
+      files.delete(table)
       const types = Object.entries(columns).map(([column, type]) => `'${column}': '${type}'`)
       const connection = await instance.connect()
       await inTurn(() =>
         connection.run(
-          `CREATE TABLE ${table} AS FROM read_csv('${path}', auto_detect = false, header = false, delim = ',',
+          `CREATE TABLE ${table} AS FROM read_csv(${list(paths)}, auto_detect = false, header = false, delim = ',',
              quote = '"', escape = '"', nullstr = '\\N', columns = {${types.join(', ')}})`,
         ),
       )
       connection.closeSync()
-      rmSync(path)
+      for (const path of paths) rmSync(path)
     },
     inTurn,
     close: () => {

@@ -2,24 +2,24 @@
 import type { Row, Table } from '../core/change.ts'
 
 /** Between the parts of a key of several columns. */
-const PART = '\u001f'
+export const KEY_PART = '\u001f'
 
 /** A row's key as one text; the whole row's where the table has no primary key. */
 export function keyOf(table: Table, row: Row): string {
   const { key } = table
   if (key.length === 1) return String(row[key[0]!] ?? '')
   const names = key.length > 0 ? key : table.columns.map((column) => column.name)
-  return names.map((name) => String(row[name] ?? '')).join(PART)
+  return names.map((name) => String(row[name] ?? '')).join(KEY_PART)
 }
 
 /** A key as people write it. */
 export function shownKey(key: string): string {
-  return key.replaceAll(PART, '/')
+  return key.replaceAll(KEY_PART, '/')
 }
 
 /** The inverse, for keys as unified rows carry them. */
 export function keyOfShown(table: Table, shown: string): string {
-  return table.key.length === 1 ? shown : shown.replaceAll('/', PART)
+  return table.key.length === 1 ? shown : shown.replaceAll('/', KEY_PART)
 }
 
 export function rowKey(table: number, key: string): string {
@@ -42,7 +42,7 @@ export function keyValues(table: Table, keys: Iterable<string>): string[][] {
   const types = keyTypes(table)
   const parts = table.key.map((): string[] => [])
   for (const key of keys) {
-    const values = key.split(PART)
+    const values = key.split(KEY_PART)
     if (values.length !== parts.length || !values.every((value, i) => types[i]!.accepts(value))) continue
     for (const [i, value] of values.entries()) parts[i]!.push(value)
   }

@@ -4,13 +4,13 @@
  */
 import type pg from 'pg'
 import { to as copyTo } from 'pg-copy-streams'
-import { tableName, type Column, type Row, type RowChange, type Table } from '../core/change.ts'
+import { tableName, type Column, type Row, type RowChange, type Table, type Tuple } from '../core/change.ts'
 import { parseLsn, position, type Lsn, type Position } from '../core/position.ts'
 import { catalog, quoted } from '../connectors/postgres/catalog.ts'
 import { copyReader } from '../connectors/postgres/copy.ts'
 import { ROUTES } from '../connectors/postgres/routes.ts'
 import { connect, disconnect } from '../connectors/postgres/session.ts'
-import { rowOf } from '../connectors/postgres/tuples.ts'
+import { rowReader } from '../connectors/postgres/tuples.ts'
 import { pgType } from '../schemas/pg-types.ts'
 import { keyColumns, keyOf, keyValues, rowKey } from './source-keys.ts'
 
@@ -22,10 +22,17 @@ export interface SourceRow {
 }
 
 export interface SourceReader {
-  /** Every row, in one snapshot; `table` is the index. Resolves to how many there were. */
-  all(take: (change: RowChange, table: number) => void, progress: (rows: number) => void): Promise<number>
-  /** About how many rows there are. */
-  expected(): Promise<number>
+  /**
+   * Every row of the tables that `next` names by their index until it names none, in one snapshot. The tuple that is taken
+   * begins with the table's columns; `progress` is told how many rows there were so far.
+   */
+  all(
+    next: () => Promise<number | null>,
+    take: (change: RowChange, table: number, tuple: Tuple) => void,
+    progress: (rows: number) => void,
+  ): Promise<void>
+  /** About how many rows each table has. */
+  sizes(): Promise<readonly number[]>
   /** The rows with these keys by table index, in one snapshot, by `rowKey`. What the source lacks is missing. */
   rows(keys: ReadonlyMap<number, ReadonlySet<string>>): Promise<ReadonlyMap<string, SourceRow>>
   /** Everything that was visible before has been committed before this. */
@@ -58,20 +65,21 @@ export async function sourceReader(url: string, tables: readonly Table[]): Promi
   }
 
   return {
-    all: (take, progress) =>
+    all: (next, take, progress) =>
       inSnapshot(async () => {
         let total = 0
-        for (const [i, reader] of readers.entries()) {
-          total = await copyRows(client, reader, total, (change) => take(change, i), progress)
+        for (let i = await next(); i !== null; i = await next()) {
+          const table = i
+          total = await copyRows(client, readers[i]!, total, (change, tuple) => take(change, table, tuple), progress)
         }
-        return total
       }),
-    expected: async () => {
+    sizes: async () => {
       const { rows } = await client.query<{ n: string }>(
-        'SELECT coalesce(sum(greatest(reltuples, 0)), 0)::int8 AS n FROM pg_class WHERE oid = ANY ($1::text[]::regclass[])',
+        `SELECT greatest(coalesce(c.reltuples, 0), 0)::int8 AS n FROM unnest($1::text[]) WITH ORDINALITY AS t (name, i)
+         LEFT JOIN pg_class c ON c.oid = t.name::regclass ORDER BY t.i`,
         [tables.map(quoted)],
       )
-      return Number(rows[0]?.n ?? 0)
+      return rows.map(({ n }) => Number(n))
     },
     rows: (keys) =>
       inSnapshot(async () => {
@@ -137,15 +145,16 @@ async function copyRows(
   client: pg.Client,
   { table, wide, columns, from }: TableReader,
   before: number,
-  take: (change: RowChange) => void,
+  take: (change: RowChange, tuple: Tuple) => void,
   progress: (rows: number) => void,
 ): Promise<number> {
   const stream = client.query(copyTo(`COPY (SELECT ${columns} FROM ${from}) TO STDOUT`))
   const reader = copyReader(wide.columns.length)
+  const rowOf = rowReader(wide)
   let rows = before
   for await (const piece of stream as AsyncIterable<Buffer>) {
     for (const tuple of reader.push(piece)) {
-      take(changeOf(table, rowOf(wide, tuple)))
+      take(changeOf(table, rowOf(tuple)), tuple)
       rows += 1
     }
     progress(rows)

@@ -6,7 +6,7 @@ import { catalog } from '../connectors/postgres/catalog.ts'
 import type { Parents } from '../connectors/postgres/parents.ts'
 import { connect } from '../connectors/postgres/session.ts'
 import { snapshotFeed } from '../connectors/postgres/snapshot.ts'
-import { rowOf } from '../connectors/postgres/tuples.ts'
+import { rowReader } from '../connectors/postgres/tuples.ts'
 import type { Output } from '../schemas/policy/clearance.ts'
 import { projections } from '../schemas/policy/projection.ts'
 import { unify } from '../transforms/unify.ts'
@@ -41,7 +41,7 @@ export async function sourceTruth(url: string, publication: string, pseudonymKey
     })
     for await (const batch of feed) {
       for (const item of batch.items) {
-        const change: RowChange = { ...item, before: null, after: rowOf(item.table, item.after!) }
+        const change: RowChange = { ...item, before: null, after: rowReader(item.table)(item.after!) }
         rowsOf(tables, tableName(item.table)).set(
           keyText(item.table, change.after!),
           rowText(item.table, change.after!),

@@ -96,7 +96,7 @@ const date: PgType = {
   partial: true,
   avro: { type: 'int', logicalType: 'date' },
   write: (out, at, bytes, start, end) => {
-    const days = fastDays(bytes, start, end) ?? dateDays(bytes.toString('latin1', start, end))
+    const days = plainDays(bytes, start, end) ?? dateDays(bytes.toString('latin1', start, end))
     return days === null ? -1 : putLong(out, at, days)
   },
   read: (cursor) => dateText(takeInt(cursor)),
@@ -116,8 +116,7 @@ function timestamp(logicalType: string, zone: '' | '+00'): PgType {
     partial: true,
     avro: { type: 'long', logicalType, ...MICRO_TIMESTAMP },
     write: (out, at, bytes, start, end) => {
-      const micros =
-        fastMicros(bytes, start, zone === '' ? end : end - 3) ?? timestampMicros(bytes.toString('latin1', start, end))
+      const micros = plainMicros(bytes, start, end) ?? timestampMicros(bytes.toString('latin1', start, end))
       return micros === null || isBeyondLong(micros) ? -1 : putLong(out, at, micros)
     },
     read: (cursor) => timestampText(takeLong(cursor), zone),
@@ -188,23 +187,24 @@ const FIRST_SAFE_DAY = civilDays(1700, 1, 1)
 const LAST_SAFE_DAY = civilDays(2250, 12, 31)
 
 /** `YYYY-MM-DD` straight from the bytes; null for every other form. */
-function fastDays(b: Buffer, p: number, end: number): number | null {
+export function plainDays(b: Buffer, p: number, end: number): number | null {
   if (end - p !== 10 || b[p + 4] !== 0x2d || b[p + 7] !== 0x2d) return null
   return civilDays(digits2(b, p) * 100 + digits2(b, p + 2), digits2(b, p + 5), digits2(b, p + 8))
 }
 
-/** `YYYY-MM-DD HH:MM:SS[.ffffff]` of a year near ours, straight from the bytes; null for every other form. */
-function fastMicros(b: Buffer, p: number, end: number): number | null {
-  const length = end - p
+/** `YYYY-MM-DD HH:MM:SS[.ffffff][+00]` of a year near ours, straight from the bytes; null for every other form. */
+export function plainMicros(b: Buffer, p: number, end: number): number | null {
+  const isUtc = b[end - 3] === 0x2b && b[end - 2] === 0x30 && b[end - 1] === 0x30
+  const length = (isUtc ? end - 3 : end) - p
   if (length < 19 || length > 26 || b[p + 10] !== 0x20 || b[p + 13] !== 0x3a) return null
-  const days = fastDays(b, p, p + 10)
+  const days = plainDays(b, p, p + 10)
   if (days === null || days < FIRST_SAFE_DAY || days > LAST_SAFE_DAY) return null
   const seconds = digits2(b, p + 11) * 3600 + digits2(b, p + 14) * 60 + digits2(b, p + 17)
   let micros = 0
   if (length > 19) {
     if (b[p + 19] !== 0x2e) return null
     let unit = 100_000
-    for (let i = p + 20; i < end; i++, unit /= 10) {
+    for (let i = p + 20; i < p + length; i++, unit /= 10) {
       const digit = b[i]! - 48
       if (digit < 0 || digit > 9) return null
       micros += digit * unit

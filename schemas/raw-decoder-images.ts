@@ -3,6 +3,7 @@ import type { Column, Row, Value } from '../core/change.ts'
 import { malformed, takeByte, takeIsPresent, takeLong, takeRun, takeText, type Cursor } from './avro-bytes.ts'
 import { pgType } from './pg-types.ts'
 import type { AvroSchema } from './registry.ts'
+import { rowBuilder } from './row-builder.ts'
 
 export interface Images {
   /** The image that the cursor stands at; null where the record has none. */
@@ -21,7 +22,7 @@ export function images(columns: readonly ImageColumn[]): Images {
   const reads = types.map(({ read }) => read)
   const skips = types.map(({ avro }) => skipping(avro))
   const isWidened = columns.map(({ widened }) => widened)
-  const build = rowBuilder(columns.map(({ name }) => name))
+  const build = rowBuilder<Cursor>(columns.map(({ name }) => name))
 
   function readValue(cursor: Cursor, i: number): Value {
     switch (takeByte(cursor)) {
@@ -58,23 +59,6 @@ export function images(columns: readonly ImageColumn[]): Images {
       return true
     },
   }
-}
-
-/**
- * Makes a row out of its columns' values, read in order. Generated, because an object that is written down whole is
- * made, and later read, in a fraction of the time of one that grows by names held in variables.
- */
-function rowBuilder(
-  names: readonly string[],
-): (value: (cursor: Cursor, column: number) => Value, cursor: Cursor) => Row {
-  const properties = names.map((name, i) => `${property(name)}: value(cursor, ${i})`)
-  // oxlint-disable-next-line typescript/no-implied-eval -- names are the only text in it, and each is a quoted literal
-  return new Function('value', 'cursor', `return { ${properties.join(', ')} }`) as ReturnType<typeof rowBuilder>
-}
-
-/** `__proto__` is a property like others only where its name is computed. */
-function property(name: string): string {
-  return name === '__proto__' ? '["__proto__"]' : JSON.stringify(name)
 }
 
 function skipping(avro: AvroSchema): (cursor: Cursor) => void {

@@ -1,21 +1,31 @@
 /** Records of the raw topic back into Changes, by the schema that each names. */
-import type { Change, Column, OmittedValue, Op, Origin, Table } from '../core/change.ts'
+import type { Change, Column, OmittedValue, Op, Origin, Row, Table } from '../core/change.ts'
 import type { Received } from '../core/message.ts'
 import type { Position } from '../core/position.ts'
 import { malformed, takeByte, takeInt, takeIsPresent, takeLong, takeRun, takeText, type Cursor } from './avro-bytes.ts'
-import { images } from './raw-decoder-images.ts'
+import { images, type Images } from './raw-decoder-images.ts'
 import { lateImages, type LateImages } from './raw-decoder-late.ts'
 import type { AvroSchema, Registry } from './registry.ts'
 
-export interface RawDecoder {
+export interface RawDecoder<Image = Row> {
   /** Changes of the raw topic, in order. MALFORMED_RECORD when a record is not what its schema says; REGISTRY. */
-  decode(records: readonly Received[]): Promise<Change[]>
+  decode(records: readonly Received[]): Promise<Change<Image>[]>
 }
 
-type Reader = (cursor: Cursor, record: Received) => Change
+type Reader<Image> = (cursor: Cursor, record: Received) => Change<Image>
 
 export function rawDecoder(registry: Registry): RawDecoder {
-  return decoder(registry, null)
+  return decoder(registry, (schema, omits) => envelopeReader(schema, omits, (image, cursor) => image.read(cursor)))
+}
+
+/** As {@link rawDecoder}, but an image is the place in the record's value where its first column begins. */
+export function placingRawDecoder(registry: Registry): RawDecoder<number> {
+  return decoder(registry, (schema, omits) => envelopeReader(schema, omits, placeOf))
+}
+
+function placeOf(image: Images, cursor: Cursor): number | null {
+  const columns = cursor.at + 1
+  return image.skip(cursor) ? columns : null
 }
 
 /**
@@ -23,21 +33,24 @@ export function rawDecoder(registry: Registry): RawDecoder {
  * a change that waits costs its record. So what is made of a row dies young, however many wait.
  */
 export function lateRawDecoder(registry: Registry): RawDecoder {
-  return decoder(registry, lateImages())
+  const late = lateImages()
+  return decoder(registry, (schema, omits) => lateEnvelopeReader(schema, omits, late))
 }
 
-function decoder(registry: Registry, late: LateImages | null): RawDecoder {
-  const readers = new Map<number, Reader>()
+type MakeEnvelope<Image> = (schema: ValueSchema, omits: boolean) => Reader<Image>
 
-  async function reader(id: number): Promise<Reader> {
-    const made = makeReader(await registry.schema(id), late)
+function decoder<Image>(registry: Registry, makeEnvelope: MakeEnvelope<Image>): RawDecoder<Image> {
+  const readers = new Map<number, Reader<Image>>()
+
+  async function reader(id: number): Promise<Reader<Image>> {
+    const made = makeReader(await registry.schema(id), makeEnvelope)
     readers.set(id, made)
     return made
   }
 
   return {
     decode: async (records) => {
-      const changes: Change[] = []
+      const changes: Change<Image>[] = []
       for (const record of records) {
         const bytes = record.value
         if (bytes === null || bytes.length < 5 || bytes[0] !== 0) throw malformed(bytes?.length ?? 0)
@@ -57,12 +70,12 @@ interface RecordSchema {
   readonly fields?: readonly { readonly name: string; readonly type: unknown }[]
 }
 
-function makeReader(schema: AvroSchema, late: LateImages | null): Reader {
+function makeReader<Image>(schema: AvroSchema, makeEnvelope: MakeEnvelope<Image>): Reader<Image> {
   const { name, fields } = schema as unknown as RecordSchema
   if (name === 'Marker') return markerReader(fields?.some((field) => field.name === 'stopped') === true)
   const branches = fields?.[0]?.type as readonly unknown[]
   if (name !== 'Envelope' || !Array.isArray(branches)) throw malformed(0)
-  return envelopeReader(branches[1] as ValueSchema, { omits: fields?.at(-1)?.name === 'omitted', late })
+  return makeEnvelope(branches[1] as ValueSchema, fields?.at(-1)?.name === 'omitted')
 }
 
 interface ValueSchema {
@@ -75,54 +88,58 @@ interface ValueSchema {
   }[]
 }
 
-interface EnvelopeOptions {
-  readonly omits: boolean
-  readonly late: LateImages | null
-}
-
-function envelopeReader({ pgKey: key, fields }: ValueSchema, { omits, late }: EnvelopeOptions): Reader {
+/** What a schema says of every record of it. */
+function envelope({ pgKey: key, fields }: ValueSchema) {
   const columns = fields.map((field): Column => ({ name: field.pgName, oid: field.pgOid, modifier: field.pgModifier }))
-  const image = images(columns.map((column, i) => ({ ...column, widened: fields[i]!.type.length > 2 })))
   /** The source's own names are in the records alone: the schema's namespace holds Avro's. */
   let table: Table | null = null
-
-  function readHead(cursor: Cursor) {
-    table ??= { ...tableNameAt(cursor), columns, key }
-    skipSource(cursor)
-    const op = readOp(cursor)
-    if (takeIsPresent(cursor)) takeLong(cursor)
-    return { op, table }
+  return {
+    image: images(columns.map((column, i) => ({ ...column, widened: fields[i]!.type.length > 2 }))),
+    readHead(cursor: Cursor) {
+      table ??= { ...tableNameAt(cursor), columns, key }
+      skipSource(cursor)
+      const op = readOp(cursor)
+      if (takeIsPresent(cursor)) takeLong(cursor)
+      return { op, table }
+    },
   }
+}
 
-  function readReference(cursor: Cursor): string | null {
-    return takeIsPresent(cursor) ? takeText(cursor) : null
-  }
-
-  if (late !== null) {
-    return (cursor, record) => {
-      const beforeAt = cursor.at
-      const hasBefore = image.skip(cursor)
-      const afterAt = cursor.at
-      if (!image.skip(cursor) && !hasBefore) throw malformed(cursor.bytes.length)
-      const head = readHead(cursor)
-      const common = readCommon(cursor, record)
-      const reference = readReference(cursor)
-      const at = { image, bytes: cursor.bytes, beforeAt, afterAt }
-      return late.change(at, head, common, reference, omits ? takeArray(cursor, takeOmitted) : undefined)
-    }
-  }
-
+function envelopeReader<Image>(
+  schema: ValueSchema,
+  omits: boolean,
+  readImage: (image: Images, cursor: Cursor) => Image | null,
+): Reader<Image> {
+  const { image, readHead } = envelope(schema)
   return (cursor, record) => {
-    const before = image.read(cursor)
-    const after = image.read(cursor)
-    const { op } = readHead(cursor)
+    const before = readImage(image, cursor)
+    const after = readImage(image, cursor)
+    const { op, table } = readHead(cursor)
     const common = readCommon(cursor, record)
     const reference = readReference(cursor)
     if (before === null && after === null) throw malformed(cursor.bytes.length)
-    if (omits)
-      return { op, table: table!, reference, before, after, omitted: takeArray(cursor, takeOmitted), ...common }
-    return { op, table: table!, reference, before, after, ...common }
+    if (omits) return { op, table, reference, before, after, omitted: takeArray(cursor, takeOmitted), ...common }
+    return { op, table, reference, before, after, ...common }
   }
+}
+
+function lateEnvelopeReader(schema: ValueSchema, omits: boolean, late: LateImages): Reader<Row> {
+  const { image, readHead } = envelope(schema)
+  return (cursor, record) => {
+    const beforeAt = cursor.at
+    const hasBefore = image.skip(cursor)
+    const afterAt = cursor.at
+    if (!image.skip(cursor) && !hasBefore) throw malformed(cursor.bytes.length)
+    const head = readHead(cursor)
+    const common = readCommon(cursor, record)
+    const reference = readReference(cursor)
+    const at = { image, bytes: cursor.bytes, beforeAt, afterAt }
+    return late.change(at, head, common, reference, omits ? takeArray(cursor, takeOmitted) : undefined)
+  }
+}
+
+function readReference(cursor: Cursor): string | null {
+  return takeIsPresent(cursor) ? takeText(cursor) : null
 }
 
 function readOp(cursor: Cursor): Op {
@@ -160,7 +177,7 @@ function skipSource(cursor: Cursor): void {
 }
 
 /** Markers of before tables could be stopped do not say which are. */
-function markerReader(saysStopped: boolean): Reader {
+function markerReader(saysStopped: boolean): Reader<never> {
   return (cursor, record) => {
     takeText(cursor)
     const slot = takeText(cursor)

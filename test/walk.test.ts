@@ -11,7 +11,7 @@ import { changesOf } from '../connectors/postgres/changes.ts'
 import { assembler, type Assembled } from '../connectors/postgres/assembler.ts'
 import { decodeFrame, type WalMessage } from '../connectors/postgres/pgoutput.ts'
 import type { Frame } from '../connectors/postgres/framing.ts'
-import { rowOf } from '../connectors/postgres/tuples.ts'
+import { rowReader } from '../connectors/postgres/tuples.ts'
 import { tableName, type Change, type Marker, type RowChange, type Table, type Tuple } from '../core/change.ts'
 import { RULES_VERSION, type IncidentChange } from '../core/incident.ts'
 import type { Message, Received } from '../core/message.ts'
@@ -85,7 +85,7 @@ test('UPDATE report SET status passes nine hops, each with its golden value', as
   ]
   const captured = run![0]!
   expect(run).toHaveLength(1)
-  expect({ ...rowOf(table, captured.after!), description: undefined }).toMatchObject({
+  expect({ ...rowReader(table)(captured.after!), description: undefined }).toMatchObject({
     status: 'CLOSED',
     report_reference: '11124143',
   })
@@ -122,8 +122,8 @@ test('UPDATE report SET status passes nine hops, each with its golden value', as
     changes.push(...(await rawDecoder(registry).decode(await raw.tail(partition, 10))))
   }
   const change = changes.find((each): each is RowChange => each.op === 'u')!
-  expect(change.after).toEqual(rowOf(table, captured.after!))
-  expect(change.before).toEqual(rowOf(table, captured.before!))
+  expect(change.after).toEqual(rowReader(table)(captured.after!))
+  expect(change.before).toEqual(rowReader(table)(captured.before!))
   hop(
     6,
     `status \`${String(change.before!['status'])}\` → \`${String(change.after!['status'])}\`, committed ${new Date(change.committedAt / 1000).toISOString()}`,

@@ -37,7 +37,7 @@ export function openLogs(file: TopicFile): Logs {
   const insert = db.prepare('INSERT INTO record (id, time, key, value) VALUES (?, ?, ?, ?)')
   const advance = db.prepare('UPDATE log SET next = ? WHERE id = ?')
   const sizes = db.prepare(
-    'SELECT id, time, length(key), length(value) FROM record WHERE id >= ? AND id < ? ORDER BY id',
+    'SELECT id, time, length(key), length(value) FROM record WHERE id >= ? AND id < ? ORDER BY id LIMIT ?',
   )
   const bytes = db.prepare(`
     SELECT CAST(group_concat(CAST(key AS TEXT) || coalesce(CAST(value AS TEXT), ''), '') AS BLOB)
@@ -49,6 +49,28 @@ export function openLogs(file: TopicFile): Logs {
   sizes.setReturnArrays(true)
   bytes.setReturnArrays(true)
   backward.setReturnArrays(true)
+
+  /** Of the last page that was read: as many records as one of this size has are asked for at once. */
+  let bytesOfRecord = 500
+
+  /** Up to the record with which `maxBytes` are reached. One by one they would take three times as long. */
+  function sizesOf(first: number, end: number, maxBytes: number): Sizes {
+    const found: Size[] = []
+    let total = 0
+    let next = first
+    while (true) {
+      const limit = 1 + Math.max(0, Math.ceil((maxBytes - total) / bytesOfRecord))
+      const some = sizes.all(next, end, limit) as unknown as Size[]
+      for (const size of some) {
+        found.push(size)
+        total += size[2] + (size[3] ?? 0)
+        if (total >= maxBytes) break
+      }
+      if (found.length > 0) bytesOfRecord = Math.max(1, total / found.length)
+      if (total >= maxBytes || some.length < limit) return { found, total }
+      next = some.at(-1)![0] + 1
+    }
+  }
 
   return {
     of: (topic) => file.guard(() => find.all(topic)) as unknown as Log[],
@@ -81,14 +103,7 @@ export function openLogs(file: TopicFile): Logs {
     page: (log, from, maxBytes, to = log.next) =>
       file.snapshot(() => {
         const base = log.id * LOG_SPAN
-        const found: Size[] = []
-        let total = 0
-        for (const row of sizes.iterate(base + from, base + to) as Iterable<unknown>) {
-          const size = row as Size
-          found.push(size)
-          total += size[2] + (size[3] ?? 0)
-          if (total >= maxBytes) break
-        }
+        const { found, total } = sizesOf(base + from, base + to, maxBytes)
         if (found.length === 0) return { records: [], bytes: 0 }
         const [whole] = bytes.get(base + from, found.at(-1)![0]) as unknown as [Uint8Array]
         return { records: parted(log, found, buffer(whole)), bytes: total }
@@ -110,6 +125,11 @@ export function openLogs(file: TopicFile): Logs {
 
 /** Of a record: id, time, and the lengths of key and value. */
 type Size = readonly [id: number, time: number, key: number, value: number | null]
+
+interface Sizes {
+  readonly found: readonly Size[]
+  readonly total: number
+}
 
 function parted(log: Log, sizes: readonly Size[], whole: Buffer): Received[] {
   let at = 0

@@ -2,6 +2,7 @@
 import { tableName, type Row, type Table, type Tuple, type Value } from '../../core/change.ts'
 import { PipelineError } from '../../core/error.ts'
 import { pgType } from '../../schemas/pg-types.ts'
+import { rowBuilder } from '../../schemas/row-builder.ts'
 
 const NULL = 0x6e
 const UNCHANGED = 0x75
@@ -45,22 +46,29 @@ export function completed(before: Tuple | null, after: Tuple): Tuple | null {
   return { bytes, start: 0, end: bytes.length }
 }
 
-/** A whole tuple's values, as the raw topic gives them back. MALFORMED_WAL when it is not one of the table. */
-export function rowOf(table: Table, tuple: Tuple): Row {
-  if (columnCount(tuple) !== table.columns.length || hasUnchanged(tuple)) {
-    throw malformed(`a tuple of ${tableName(table)} is not a whole row of it`)
+/** Reads whole tuples' values, as the raw topic gives them back; MALFORMED_WAL for a tuple that is not one of the table. */
+export function rowReader(table: Table): (tuple: Tuple) => Row {
+  const { columns } = table
+  const values = columns.map(({ oid }) => pgType(oid).value)
+  const build = rowBuilder<Place>(columns.map(({ name }) => name))
+
+  function next(place: Place, column: number): Value {
+    const { bytes, at } = place
+    place.at = behind(bytes, at)
+    return bytes[at] === NULL ? null : values[column]!(bytes.toString('utf8', at + 5, place.at))
   }
-  // an ordinary object's __proto__ is no property
-  const hasProto = table.columns.some((column) => column.name === '__proto__')
-  const row: Record<string, Value> = hasProto ? Object.create(null) : {}
-  let at = tuple.start + 2
-  for (const column of table.columns) {
-    const next = behind(tuple.bytes, at)
-    row[column.name] =
-      tuple.bytes[at] === NULL ? null : pgType(column.oid).value(tuple.bytes.toString('utf8', at + 5, next))
-    at = next
+
+  return (tuple) => {
+    if (columnCount(tuple) !== columns.length || hasUnchanged(tuple)) {
+      throw malformed(`a tuple of ${tableName(table)} is not a whole row of it`)
+    }
+    return build(next, { bytes: tuple.bytes, at: tuple.start + 2 })
   }
-  return row
+}
+
+interface Place {
+  readonly bytes: Buffer
+  at: number
 }
 
 function hasUnchanged({ bytes, start, end }: Tuple): boolean {

@@ -23,8 +23,9 @@ const scan = (port: number, signal: AbortSignal): Promise<unknown> =>
       databaseUrl: `postgres://reader@127.0.0.1:${port}/incidents`,
       tables: [],
       pseudonymKey: 'a key for tests only',
-      paths: { expected_row: join(directory, 'a'), expected_unified: join(directory, 'b') },
     },
+    [],
+    ['a', 'b'].map((name) => ({ expected_row: join(directory, name), expected_unified: join(directory, `${name}u`) })),
     { signal, progress: () => {} },
   )
 

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { rowOf } from '../../connectors/postgres/tuples.ts'
+import { rowReader } from '../../connectors/postgres/tuples.ts'
 import type { Change, Marker, Op, Row, RowChange, Table, Tuple, Value } from '../../core/change.ts'
 import type { PipelineError } from '../../core/error.ts'
 import type { Message } from '../../core/message.ts'
@@ -14,30 +14,9 @@ import { rawEncoder, type RawEncoder } from '../../schemas/raw-encoder.ts'
 import { envelopeSchema, keySchema, markerSchema } from '../../schemas/raw-schema.ts'
 import type { AvroSchema, Registry } from '../../schemas/registry.ts'
 import { avscType } from '../support/avsc.ts'
+import { CELLS, int, OIDS, table, text, type TypeName } from '../support/column-values.ts'
 import { tupleOf, type Cell } from '../support/pgoutput.ts'
 import { testRegistry } from '../support/registry.ts'
-
-const OIDS = {
-  bool: 16,
-  bytea: 17,
-  int8: 20,
-  int2: 21,
-  int4: 23,
-  text: 25,
-  float4: 700,
-  float8: 701,
-  date: 1082,
-  timestamp: 1114,
-  timestamptz: 1184,
-  numeric: 1700,
-  uuid: 2950,
-} as const
-type TypeName = keyof typeof OIDS
-
-function table(columns: Readonly<Record<string, TypeName>>, key: readonly string[] = ['id'], name = 'report'): Table {
-  const found = Object.entries(columns).map(([column, type]) => ({ name: column, oid: OIDS[type], modifier: -1 }))
-  return { schema: 'public', name, columns: found, key }
-}
 
 interface Images {
   readonly before?: Tuple
@@ -105,43 +84,6 @@ function unwrapped(value: unknown): unknown {
   return value === null ? null : Object.values(value as object)[0]
 }
 
-const text = fc.string({ unit: 'binary', maxLength: 80 }).filter((each) => !each.includes('\0'))
-const int = (bits: number) => fc.bigInt({ min: -(1n << BigInt(bits - 1)), max: (1n << BigInt(bits - 1)) - 1n })
-const two = (n: number): string => String(n).padStart(2, '0')
-const date = fc
-  .record({
-    y: fc.integer({ min: 1, max: 5_874_897 }),
-    m: fc.integer({ min: 1, max: 12 }),
-    d: fc.integer({ min: 1, max: 28 }),
-  })
-  .map(({ y, m, d }) => `${String(y).padStart(4, '0')}-${two(m)}-${two(d)}`)
-const timestamp = fc
-  .record({ at: fc.integer({ min: -62_135_596_800, max: 253_402_300_799 }), micros: fc.nat(999_999) })
-  .map(({ at, micros }) => {
-    const fraction = micros === 0 ? '' : `.${String(micros).padStart(6, '0').replace(/0+$/, '')}`
-    return new Date(at * 1000).toISOString().slice(0, 19).replace('T', ' ') + fraction
-  })
-
-/** A column's text by its type, as PostgreSQL prints it. */
-const CELLS: Readonly<Record<TypeName, fc.Arbitrary<string>>> = {
-  bool: fc.constantFrom('t', 'f'),
-  bytea: fc.uint8Array({ maxLength: 40 }).map((bytes) => `\\x${Buffer.from(bytes).toString('hex')}`),
-  int2: int(16).map(String),
-  int4: int(32).map(String),
-  int8: fc.oneof(int(64), int(54)).map(String),
-  text,
-  float4: fc.float().map((n) => (Object.is(n, -0) ? '-0' : String(n))),
-  float8: fc.double().map((n) => (Object.is(n, -0) ? '-0' : String(n))),
-  date: fc.oneof(date, fc.constantFrom('infinity', '-infinity', '0044-03-15 BC')),
-  timestamp: fc.oneof(timestamp, fc.constantFrom('infinity', '294276-12-31 23:59:59.999999')),
-  timestamptz: fc.oneof(
-    timestamp.map((each) => `${each}+00`),
-    fc.constantFrom('-infinity', '4714-11-24 00:00:00+00 BC'),
-  ),
-  numeric: fc.constantFrom('NaN', '0.000', '-1.10'),
-  uuid: fc.uuid(),
-}
-
 const image = fc
   .tuple(int(32).map(String), ...Object.values(CELLS).map((cell) => fc.option(cell)))
   .map((cells) => tupleOf(...cells))
@@ -202,7 +144,7 @@ describe('a record', () => {
           bytes: message!.value!.length,
         })
         expect(ours!.reference).toBe(reference)
-        expect(ours!.after).toEqual(change.after === null ? null : rowOf(EVERY, change.after))
+        expect(ours!.after).toEqual(change.after === null ? null : rowReader(EVERY)(change.after))
       }),
       { numRuns: 300 },
     )

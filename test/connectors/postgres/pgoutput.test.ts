@@ -7,7 +7,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { decodeFrame, type WalMessage } from '../../../connectors/postgres/pgoutput.ts'
 import type { Frame } from '../../../connectors/postgres/framing.ts'
-import { columnText, completed, rowOf, sameColumn } from '../../../connectors/postgres/tuples.ts'
+import { columnText, completed, rowReader, sameColumn } from '../../../connectors/postgres/tuples.ts'
 import type { Table, Tuple } from '../../../core/change.ts'
 import { PipelineError } from '../../../core/error.ts'
 import { cellsOf, tupleOf, xlogData } from '../../support/pgoutput.ts'
@@ -209,7 +209,7 @@ describe('a tuple', () => {
   test('gives a column its text, and tells NULL from the empty text', () => {
     const tuple = tupleOf('', null, 'é😀')
     expect([0, 1, 2].map((i) => columnText(tuple, i))).toEqual(['', null, 'é😀'])
-    expect(rowOf(table, tuple)).toEqual({ a: '', b: null, c: 'é😀' })
+    expect(rowReader(table)(tuple)).toEqual({ a: '', b: null, c: 'é😀' })
   })
 
   test('is compared by its bytes', () => {
@@ -225,9 +225,9 @@ describe('a tuple', () => {
     }
     expect(orCode(() => columnText(narrow, 2))).toBe('MALFORMED_WAL')
     expect(orCode(() => sameColumn(narrow, tupleOf('1', '2', 'x'), 2))).toBe('MALFORMED_WAL')
-    expect(orCode(() => rowOf(table, narrow))).toBe('MALFORMED_WAL')
-    expect(orCode(() => rowOf(table, tupleOf('1', '2', '3', '4')))).toBe('MALFORMED_WAL')
-    expect(orCode(() => rowOf(table, tupleOf('1', '2', undefined)))).toBe('MALFORMED_WAL')
+    expect(orCode(() => rowReader(table)(narrow))).toBe('MALFORMED_WAL')
+    expect(orCode(() => rowReader(table)(tupleOf('1', '2', '3', '4')))).toBe('MALFORMED_WAL')
+    expect(orCode(() => rowReader(table)(tupleOf('1', '2', undefined)))).toBe('MALFORMED_WAL')
   })
 
   test('with values that were not sent is completed from the row before, or not at all', () => {
@@ -242,7 +242,7 @@ describe('a tuple', () => {
 
   test('of a table with a column __proto__ is an ordinary row', () => {
     const odd: Table = { ...table, columns: [{ name: '__proto__', oid: 23, modifier: -1 }] }
-    const row = rowOf(odd, tupleOf('7'))
+    const row = rowReader(odd)(tupleOf('7'))
     expect([Object.keys(row), row['__proto__']]).toEqual([['__proto__'], 7])
   })
 })
