@@ -138,6 +138,23 @@ async function judge(place: ProvenPlace, suspects: readonly Suspect[], options: 
   const versions = await watch(source, originKeys(suspects))
   const held = new Map<string, string>()
   const origins = new Map<string, Origin>()
+  const judgements = new Map<string, Judgement>()
+  const isAs = (suspect: Suspect, row: SourceRow | null): boolean =>
+    (held.get(unitKey(suspect)) ?? '') === (expectedRow(place, suspect, row, expected)?.digest ?? '')
+
+  /** Those whose place is as the source was seen so far have their judgement; the others are left. */
+  function unlike(some: readonly Suspect[]): readonly Suspect[] {
+    return some.filter((suspect) => {
+      const key = unitKey(suspect)
+      if (origins.has(key)) return false
+      const seen = versions.of(suspect.origin)
+      if (!seen.some((row) => isAs(suspect, row))) return true
+      judgements.set(key, { differs: false, version: seen[0]?.version ?? '', digest: held.get(key) ?? '' })
+      return false
+    })
+  }
+
+  let left: readonly Suspect[] = []
   try {
     if (!(await options.fence(versions.lsn))) return null
     for await (const row of place.look(suspects)) {
@@ -146,19 +163,18 @@ async function judge(place: ProvenPlace, suspects: readonly Suspect[], options: 
       const origin = lost.has(key) ? claimed(place, row, expected) : null
       if (origin !== null) origins.set(key, origin)
     }
+    left = suspects
   } finally {
-    await versions.end()
+    await versions.end(() => {
+      left = unlike(left)
+      return originKeys(left)
+    })
   }
-  const judgements = new Map<string, Judgement>()
-  for (const suspect of suspects) {
+  for (const suspect of unlike(left)) {
     const key = unitKey(suspect)
-    if (origins.has(key)) continue
-    const have = held.get(key) ?? ''
     const seen = versions.of(suspect.origin)
-    const version = seen[0]?.version ?? ''
-    const isAs = (row: SourceRow | null): boolean => have === (expectedRow(place, suspect, row, expected)?.digest ?? '')
-    if (seen.some(isAs)) judgements.set(key, { differs: false, version, digest: have })
-    else if (seen.length === 1) judgements.set(key, { differs: true, version, digest: have })
+    if (seen.length > 1) continue
+    judgements.set(key, { differs: true, version: seen[0]?.version ?? '', digest: held.get(key) ?? '' })
   }
   return { judgements, origins }
 }

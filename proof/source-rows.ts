@@ -16,7 +16,7 @@ import { keyColumns, keyOf, keyValues, rowKey } from './source-keys.ts'
 
 export interface SourceRow {
   readonly change: RowChange
-  /** The same as long as nobody wrote the row or moved it to another incident. */
+  /** The row's stamp and its incident: the same as long as nobody wrote the row or moved it to another incident. */
   readonly version: string
   readonly xmin: number
 }
@@ -35,6 +35,8 @@ export interface SourceReader {
   sizes(): Promise<readonly number[]>
   /** The rows with these keys by table index, in one snapshot, by `rowKey`. What the source lacks is missing. */
   rows(keys: ReadonlyMap<number, ReadonlySet<string>>): Promise<ReadonlyMap<string, SourceRow>>
+  /** Of these rows, in one snapshot, what their `version` begins with; cheaper, since no value is read. */
+  stamps(keys: ReadonlyMap<number, ReadonlySet<string>>): Promise<ReadonlyMap<string, string>>
   /** Everything that was visible before has been committed before this. */
   lsn(): Promise<Lsn>
   close(): Promise<void>
@@ -88,6 +90,16 @@ export async function sourceReader(url: string, tables: readonly Table[]): Promi
           const reader = readers[i]
           if (reader === undefined || wanted.size === 0 || reader.table.key.length === 0) continue
           await readByKey(client, reader, wanted, (key, row) => found.set(rowKey(i, key), row))
+        }
+        return found
+      }),
+    stamps: (keys) =>
+      inSnapshot(async () => {
+        const found = new Map<string, string>()
+        for (const [i, wanted] of keys) {
+          const reader = readers[i]
+          if (reader === undefined || wanted.size === 0 || reader.table.key.length === 0) continue
+          await readStamps(client, reader.table, wanted, (key, stamp) => found.set(rowKey(i, key), stamp))
         }
         return found
       }),
@@ -168,16 +180,11 @@ async function readByKey(
   wanted: ReadonlySet<string>,
   take: (key: string, row: SourceRow) => void,
 ): Promise<void> {
-  const parts = keyValues(table, wanted)
-  if (parts[0]!.length === 0) return
-  const key = keyColumns(table)
-  const left = key.map(({ name, isText }) => `t.${identifier(name)}${isText ? '::text' : ''}`).join(', ')
-  const right = key.map(({ type }, i) => `v.k${i}::${type}`).join(', ')
+  const { condition, values } = byKeys(table, wanted)
+  if (values[0]!.length === 0) return
   const { rows } = await client.query({
-    text: `SELECT ${columns}, t.xmin::text, t.ctid::text FROM ${from}
-           WHERE (${left}) IN (SELECT ${right} FROM unnest(${parts.map((_, i) => `$${i + 1}::text[]`).join(', ')})
-                               AS v (${parts.map((_, i) => `k${i}`).join(', ')}))`,
-    values: parts,
+    text: `SELECT ${columns}, ${STAMP} FROM ${from} WHERE ${condition}`,
+    values,
     rowMode: 'array',
   })
   const width = wide.columns.length
@@ -187,9 +194,46 @@ async function readByKey(
       const text = texts[i] ?? null
       row[name] = text === null ? null : pgType(oid).value(text)
     }
-    const version = `${texts[width]} ${texts[width + 1]} ${texts[width - 1]}`
-    take(keyOf(table, row), { change: changeOf(table, row), version, xmin: Number(texts[width]) })
+    const version = `${texts[width]} ${texts[width - 1]}`
+    take(keyOf(table, row), { change: changeOf(table, row), version, xmin: Number(texts[width]!.split(' ')[0]) })
   }
+}
+
+/** Another after each write of the row. */
+const STAMP = `t.xmin::text || ' ' || t.ctid::text`
+
+async function readStamps(
+  client: pg.Client,
+  table: Table,
+  wanted: ReadonlySet<string>,
+  take: (key: string, stamp: string) => void,
+): Promise<void> {
+  const { condition, values } = byKeys(table, wanted)
+  if (values[0]!.length === 0) return
+  const key = table.key.map((name) => table.columns.find((column) => column.name === name)!)
+  const { rows } = await client.query({
+    text: `SELECT ${key.map(({ name }) => `t.${identifier(name)}`).join(', ')}, ${STAMP} FROM ${quoted(table)} t WHERE ${condition}`,
+    values,
+    rowMode: 'array',
+  })
+  for (const texts of rows as string[][]) {
+    const row = Object.fromEntries(key.map(({ name, oid }, i) => [name, pgType(oid).value(texts[i]!)]))
+    take(keyOf(table, row), texts[key.length]!)
+  }
+}
+
+/** What is true of the rows `t` with these keys, and its parameters. */
+function byKeys(
+  table: Table,
+  wanted: ReadonlySet<string>,
+): { readonly condition: string; readonly values: string[][] } {
+  const values = keyValues(table, wanted)
+  const key = keyColumns(table)
+  const left = key.map(({ name, isText }) => `t.${identifier(name)}${isText ? '::text' : ''}`).join(', ')
+  const right = key.map(({ type }, i) => `v.k${i}::${type}`).join(', ')
+  const arrays = values.map((_, i) => `$${i + 1}::text[]`).join(', ')
+  const names = values.map((_, i) => `k${i}`).join(', ')
+  return { condition: `(${left}) IN (SELECT ${right} FROM unnest(${arrays}) AS v (${names}))`, values }
 }
 
 const NOWHERE: Position = position(0, 0, 0)

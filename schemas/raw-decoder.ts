@@ -1,5 +1,5 @@
 /** Records of the raw topic back into Changes, by the schema that each names. */
-import type { Change, Column, OmittedValue, Op, Origin, Row, Table } from '../core/change.ts'
+import type { Change, Column, OmittedValue, Op, Origin, Row, RowChange, Table } from '../core/change.ts'
 import type { Received } from '../core/message.ts'
 import type { Position } from '../core/position.ts'
 import { malformed, takeByte, takeInt, takeIsPresent, takeLong, takeRun, takeText, type Cursor } from './avro-bytes.ts'
@@ -115,11 +115,27 @@ function envelopeReader<Image>(
     const before = readImage(image, cursor)
     const after = readImage(image, cursor)
     const { op, table } = readHead(cursor)
-    const common = readCommon(cursor, record)
+    const { position, lsn, streamedTo, committedAt, txId, lastInTransaction } = readCommon(cursor, record)
     const reference = readReference(cursor)
     if (before === null && after === null) throw malformed(cursor.bytes.length)
-    if (omits) return { op, table, reference, before, after, omitted: takeArray(cursor, takeOmitted), ...common }
-    return { op, table, reference, before, after, ...common }
+    // each by its name: a copy of what readCommon gives takes as long as reading it
+    const change: RowChange<Image> = {
+      op,
+      table,
+      reference,
+      before,
+      after,
+      position,
+      lsn,
+      streamedTo,
+      committedAt,
+      txId,
+      lastInTransaction,
+      partition: record.partition,
+      offset: record.offset,
+      bytes: record.value?.length ?? 0,
+    }
+    return omits ? { ...change, omitted: takeArray(cursor, takeOmitted) } : change
   }
 }
 

@@ -16,7 +16,7 @@ type Texts = readonly (string | null)[]
 
 const sourceRow = (text: string): SourceRow => {
   const change: RowChange = rowChange({ table: TABLE, after: { id: '1', text }, offset: -1, lsn: 1 })
-  return { change, version: text, xmin: 1 }
+  return { change, version: `${text} 600001`, xmin: 1 }
 }
 
 /** Each look takes the next, and the last one again and again. */
@@ -29,13 +29,22 @@ async function settled(source: Texts, place: Texts, rounds: number, fenceMs = 0)
   const nextOfSource = inTurn(source)
   const nextOfPlace = inTurn(place)
   let left = rounds
-  const reader = {
+  /** What a look at the stamp saw, until the row itself is looked at. */
+  let stamped: string | null | undefined
+  const keyed = <T>(text: string | null, make: (text: string) => T) =>
+    new Map(text === null ? [] : [[rowKey(0, '1'), make(text)]])
+  const reader: Pick<SourceReader, 'rows' | 'stamps' | 'lsn'> = {
     rows: async () => {
-      const text = nextOfSource()
-      return new Map(text === null ? [] : [[rowKey(0, '1'), sourceRow(text)]])
+      const text = stamped === undefined ? nextOfSource() : stamped
+      stamped = undefined
+      return keyed(text, sourceRow)
+    },
+    stamps: async () => {
+      stamped = nextOfSource()
+      return keyed(stamped, (text) => text)
     },
     lsn: async () => 1,
-  } as unknown as SourceReader
+  }
   const proven = {
     name: 'place',
     form: 'table',
@@ -46,7 +55,7 @@ async function settled(source: Texts, place: Texts, rounds: number, fenceMs = 0)
   } as unknown as ProvenPlace
   const suspect = { kind: 0, key: '1', origin: { table: 0, key: '1' } }
   const found = await settle(proven, [suspect], {
-    source: reader,
+    source: reader as SourceReader,
     expected: expectations([TABLE], 'a key for tests only'),
     fence: async () => {
       await pause(fenceMs)

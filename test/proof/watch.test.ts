@@ -8,17 +8,23 @@ afterEach(() => void vi.useRealTimers())
 
 /** A source whose rows of one table all have the same version; null where it has none. */
 function sourceOf(now: () => string | null) {
-  let looks = 0
-  const source = {
-    rows: async (keys: ReadonlyMap<number, ReadonlySet<string>>) => {
-      looks += 1
-      const version = now()
-      const found = version === null ? [] : [...keys.get(0)!].map((key) => [rowKey(0, key), { version }] as const)
-      return new Map(found) as unknown as ReadonlyMap<string, SourceRow>
+  const looks = { rows: 0, stamps: 0 }
+  const found = <T>(keys: ReadonlyMap<number, ReadonlySet<string>>, make: (version: string) => T) => {
+    const version = now()
+    return new Map(version === null ? [] : [...keys.get(0)!].map((key) => [rowKey(0, key), make(version)] as const))
+  }
+  const source: Pick<SourceReader, 'rows' | 'stamps' | 'lsn'> = {
+    rows: async (keys) => {
+      looks.rows += 1
+      return found(keys, (version) => ({ version: `${version} 1` }) as SourceRow)
+    },
+    stamps: async (keys) => {
+      looks.stamps += 1
+      return found(keys, (version) => version)
     },
     lsn: async () => 7,
-  } as unknown as SourceReader
-  return { source, looks: () => looks }
+  }
+  return { source: source as SourceReader, looks }
 }
 
 const keysOf = (count: number) => new Map([[0, new Set(Array.from({ length: count }, (_, i) => `${i}`))]])
@@ -34,21 +40,27 @@ test('tells what a row was from the first look to the last, each version once', 
     await vi.advanceTimersByTimeAsync(600)
   }
   version = 'd'
-  await versions.end()
-  expect(versions.of(FIRST).map((row) => row?.version ?? null)).toEqual(['a', 'b', null, 'c', 'd'])
+  await versions.end(() => keysOf(1))
+  expect(versions.of(FIRST).map((row) => row?.version ?? null)).toEqual(['a 1', 'b 1', null, 'c 1', 'd 1'])
   expect(versions.of(null)).toEqual([null])
 })
 
 test.each([
-  { what: 'few rows twice a second', rows: 1, looksIn5s: 12 },
-  { what: 'many rows at the beginning and the end alone', rows: 1_001, looksIn5s: 2 },
-])('looks at $what, and has one version of a row that nobody wrote', async ({ rows, looksIn5s }) => {
-  const { source, looks } = sourceOf(() => 'a')
+  { what: 'a row twice a second', rows: 1, stamps: 10 },
+  { what: 'ten thousand rows every one and a half', rows: 10_000, stamps: 3 },
+])('looks whether somebody has written $what, and reads again only what somebody has', async ({ rows, stamps }) => {
+  let version = 'a'
+  const { source, looks } = sourceOf(() => version)
   const versions = await watch(source, keysOf(rows))
   await vi.advanceTimersByTimeAsync(5_000)
-  await versions.end()
-  expect(looks()).toBe(looksIn5s)
+  expect(looks).toEqual({ rows: 1, stamps })
   expect(versions.of(FIRST)).toHaveLength(1)
+  version = 'b'
+  await vi.advanceTimersByTimeAsync(1_600)
+  expect(looks.rows).toBe(2)
+  expect(versions.of(FIRST)).toHaveLength(2)
+  await versions.end(() => new Map())
+  expect(looks.rows).toBe(2)
 })
 
 test('fails at its end when the source failed meanwhile', async () => {
@@ -59,5 +71,5 @@ test('fails at its end when the source failed meanwhile', async () => {
   const begun = Date.now()
   const versions = await watch(source, keysOf(1))
   await vi.advanceTimersByTimeAsync(1_000)
-  await expect(versions.end()).rejects.toThrow('gone')
+  await expect(versions.end(() => keysOf(1))).rejects.toThrow('gone')
 })
