@@ -3,7 +3,7 @@ import type { Column } from '../core/change.ts'
 import { malformed, takeByte, takeLong, takeRun, takeText, type Cursor } from '../schemas/avro-bytes.ts'
 import { pgType } from '../schemas/pg-types.ts'
 import type { AvroSchema } from '../schemas/registry.ts'
-import { sourceCell, valueCell } from './canonical.ts'
+import { RARE_OIDS, sourceCell, valueCell } from './canonical.ts'
 import { NOWHERE, type RowBytes } from './row-bytes.ts'
 import { KEY_PART } from './source-keys.ts'
 
@@ -55,13 +55,10 @@ function valuePutter(type: AvroSchema): PutCell {
 }
 
 function rarePutter(type: AvroSchema): PutCell {
-  const of = RARE_OIDS.map(pgType).find(({ avro }) => avro === type)
+  const of = [...RARE_OIDS].map(pgType).find(({ avro }) => avro === type)
   if (of === undefined) throw malformed(0)
   return (cursor, row) => row.putText(valueCell(of.read(cursor))!)
 }
-
-/** bytea, float4, float8 */
-const RARE_OIDS = [17, 700, 701] as const
 
 /** Puts a row's cells in the order of the wanted columns; the cursor stands at its first column. */
 export function rowPutter(columns: readonly Column[], wanted: readonly Column[]): PutCell {

@@ -30,6 +30,9 @@ export function fieldCell(field: Field | undefined, type: FieldType): Cell {
 export const DATE_OID = 1082
 export const TIMESTAMP_OIDS: ReadonlySet<number> = new Set([1114, 1184])
 
+/** Those of bytea, float4 and float8, whose cell is not PostgreSQL's text. */
+export const RARE_OIDS: ReadonlySet<number> = new Set([17, 700, 701])
+
 /** A source column's cell. */
 export function sourceCell({ oid }: Column, value: Value | undefined): Cell {
   const text = valueCell(value)

@@ -1,7 +1,7 @@
 /** Cells straight out of a tuple's bytes: what `sourceCell` makes of the values that they are the text of. */
 import type { Column, Tuple } from '../core/change.ts'
 import { pgType, plainDays, plainMicros } from '../schemas/pg-types.ts'
-import { DATE_OID, sourceCell, TIMESTAMP_OIDS } from './canonical.ts'
+import { DATE_OID, RARE_OIDS, sourceCell, TIMESTAMP_OIDS } from './canonical.ts'
 import type { RowBytes } from './row-bytes.ts'
 
 /** Puts the cell of a value that is not null, given as PostgreSQL's text; false where it is a moment out of the ordinary. */
@@ -66,5 +66,3 @@ function momentPutter(column: Column, plain: (bytes: Buffer, start: number, end:
 }
 
 const BOOLEAN_OID = 16
-/** bytea, float4, float8: their text is not the cell's. */
-const RARE_OIDS: ReadonlySet<number> = new Set([17, 700, 701])
