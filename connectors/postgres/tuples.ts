@@ -46,8 +46,20 @@ export function completed(before: Tuple | null, after: Tuple): Tuple | null {
   return { bytes, start: 0, end: bytes.length }
 }
 
+type RowReader = (tuple: Tuple) => Row
+
+const READERS = new WeakMap<Table, RowReader>()
+
 /** Reads whole tuples' values, as the raw topic gives them back; MALFORMED_WAL for a tuple that is not one of the table. */
-export function rowReader(table: Table): (tuple: Tuple) => Row {
+export function rowReader(table: Table): RowReader {
+  const known = READERS.get(table)
+  if (known !== undefined) return known
+  const made = makeReader(table)
+  READERS.set(table, made)
+  return made
+}
+
+function makeReader(table: Table): RowReader {
   const { columns } = table
   const values = columns.map(({ oid }) => pgType(oid).value)
   const build = rowBuilder<Place>(columns.map(({ name }) => name))

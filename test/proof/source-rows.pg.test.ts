@@ -1,7 +1,11 @@
 /** What a reconciliation sees of rows that it looks at by their keys. */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { rowKey } from '../../proof/source-keys.ts'
 import { sourceReader, sourceTables, type SourceReader } from '../../proof/source-rows.ts'
+import { scanSource } from '../../proof/source-scan.ts'
 import { testDatabase, type TestDatabase } from '../support/postgres.ts'
 
 let database: TestDatabase
@@ -62,4 +66,24 @@ test('tables are read as they are asked for, and their sizes are known after ANA
   )
   expect(taken.map(([table]) => table)).toEqual([1, 1, 0, 0, 0, 0])
   expect(new Set(taken.map(String))).toEqual(new Set(['1,true', '1,false', '0,1', '0,3', '0,4', '0,5']))
+})
+
+test('several processes read each table once between them', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'incidents-scan-'))
+  const paths = [1, 2, 3].map((reader) => ({
+    expected_row: join(directory, `row-${reader}`),
+    expected_unified: join(directory, `unified-${reader}`),
+  }))
+  const tables = await sourceTables(database.url, database.name)
+  let told = 0
+  const scan = { databaseUrl: database.url, tables, pseudonymKey: 'a key for tests only' }
+  const progress = (rows: number): void => void (told = rows)
+  const totals = await scanSource(scan, [1, 0], paths, { signal: new AbortController().signal, progress })
+  expect(totals.rows).toBe(6)
+  expect(told).toBe(6)
+  const lines = paths.flatMap((each) => readFileSync(each.expected_row, 'utf8').trim().split('\n'))
+  const rows = lines.filter((line) => line !== '').map((line) => line.split(',').slice(0, 2).join(' '))
+  expect(rows.filter((row) => row.startsWith('0 ')).toSorted()).toEqual(['0 1', '0 3', '0 4', '0 5'])
+  expect(rows).toHaveLength(6)
+  rmSync(directory, { recursive: true })
 })
