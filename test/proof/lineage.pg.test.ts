@@ -15,6 +15,7 @@ let published: DuckDBInstance
 
 beforeAll(async () => {
   settled = await settledPipeline({ seed: 5, reports: 15, transactions: 80 })
+  await settled.run(20) // on a slow machine the first snapshot may have all that was before
   memory = await DuckDBInstance.create(':memory:')
   published = await DuckDBInstance.create(join(settled.config.ANALYTICS_DIR!, 'incidents.duckdb'), {
     access_mode: 'READ_ONLY',
