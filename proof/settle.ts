@@ -12,7 +12,8 @@ import { digest, differingColumns, rowText, type Cell } from './canonical.ts'
 import { isTableForm, unitKey, type ExpectedRow, type Expectations, type Origin, type Unit } from './expected.ts'
 import type { ProvenPlace, RowPosition, SeenRow } from './proven-place.ts'
 import { keyOfShown, rowKey } from './source-keys.ts'
-import type { SourceReader, SourceRow } from './source-rows.ts'
+import type { SourceRow } from './source-by-key.ts'
+import type { SourceReader } from './source-rows.ts'
 import { watch } from './watch.ts'
 
 export interface Suspect extends Unit {

@@ -3,7 +3,8 @@ import { pause } from '../core/pause.ts'
 import type { Lsn } from '../core/position.ts'
 import type { Origin } from './expected.ts'
 import { rowKey } from './source-keys.ts'
-import type { SourceReader, SourceRow } from './source-rows.ts'
+import type { SourceRow } from './source-by-key.ts'
+import type { SourceReader } from './source-rows.ts'
 
 export interface Watch {
   /** What was visible when the watch began has been committed before this. */

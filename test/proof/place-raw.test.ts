@@ -1,7 +1,7 @@
 /** The hash of one row of the raw topic is the same whether it is worked out from values, from a record, or from a tuple. */
 import fc from 'fast-check'
 import { beforeEach, expect, test } from 'vitest'
-import type { Op, RowChange, Table, Tuple } from '../../core/change.ts'
+import type { Table, Tuple } from '../../core/change.ts'
 import type { Received } from '../../core/message.ts'
 import { position } from '../../core/position.ts'
 import { digest, GONE, rowText } from '../../proof/canonical.ts'
@@ -10,7 +10,7 @@ import { rowBytes } from '../../proof/row-bytes.ts'
 import { tuplePutter } from '../../proof/tuple-cells.ts'
 import { rawEncoder } from '../../schemas/raw-encoder.ts'
 import type { Registry } from '../../schemas/registry.ts'
-import { CELLS, int, table, type TypeName } from '../support/column-values.ts'
+import { CELLS, changeOf, int, table, type TypeName } from '../support/column-values.ts'
 import { tupleOf } from '../support/pgoutput.ts'
 import { testRegistry } from '../support/registry.ts'
 
@@ -25,24 +25,8 @@ beforeEach(() => {
 })
 
 async function write(of: Table, images: { readonly before?: Tuple; readonly after?: Tuple }, ordinal = 1) {
-  const op: Op = images.before === undefined ? 'c' : images.after === undefined ? 'd' : 'u'
   const at = position(0, 0x190_0b58, ordinal)
-  const change: RowChange<Tuple> = {
-    op,
-    table: of,
-    reference: '600001',
-    before: images.before ?? null,
-    after: images.after ?? null,
-    position: at,
-    lsn: 0x190_0b00,
-    committedAt: 1_714_557_600_123_456,
-    txId: 755,
-    partition: 2,
-    offset: -1,
-    streamedTo: at,
-    lastInTransaction: true,
-    bytes: 0,
-  }
+  const change = changeOf(of, images, { position: at, streamedTo: at })
   const encoder = rawEncoder({ registry, topic: 'raw', namespace: 'incidents', database: 'prison' })
   const [message] = await encoder.encode([change])
   records.push({ ...message!, offset: records.length })

@@ -6,7 +6,8 @@ import { expectations, type Expectations, type Origin } from '../../proof/expect
 import type { ProvenPlace } from '../../proof/proven-place.ts'
 import { settle } from '../../proof/settle.ts'
 import { rowKey } from '../../proof/source-keys.ts'
-import type { SourceReader, SourceRow } from '../../proof/source-rows.ts'
+import type { SourceRow } from '../../proof/source-by-key.ts'
+import type { SourceReader } from '../../proof/source-rows.ts'
 import { rowChange } from '../support/dpr-raw.ts'
 
 const COLUMNS = ['id', 'text'].map((name) => ({ name, oid: 25, modifier: -1 }))

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { watch } from '../../proof/watch.ts'
 import { rowKey } from '../../proof/source-keys.ts'
-import type { SourceReader, SourceRow } from '../../proof/source-rows.ts'
+import type { SourceRow } from '../../proof/source-by-key.ts'
+import type { SourceReader } from '../../proof/source-rows.ts'
 
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())

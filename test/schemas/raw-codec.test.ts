@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { rowReader } from '../../connectors/postgres/tuples.ts'
-import type { Change, Marker, Op, Row, RowChange, Table, Tuple, Value } from '../../core/change.ts'
+import type { Change, Marker, Row, RowChange, Table, Tuple, Value } from '../../core/change.ts'
 import type { PipelineError } from '../../core/error.ts'
 import type { Message } from '../../core/message.ts'
 import { position } from '../../core/position.ts'
@@ -14,36 +14,9 @@ import { rawEncoder, type RawEncoder } from '../../schemas/raw-encoder.ts'
 import { envelopeSchema, keySchema, markerSchema } from '../../schemas/raw-schema.ts'
 import type { AvroSchema, Registry } from '../../schemas/registry.ts'
 import { avscType } from '../support/avsc.ts'
-import { CELLS, int, OIDS, table, text, type TypeName } from '../support/column-values.ts'
+import { CELLS, changeOf, int, OIDS, table, text, type TypeName } from '../support/column-values.ts'
 import { tupleOf, type Cell } from '../support/pgoutput.ts'
 import { testRegistry } from '../support/registry.ts'
-
-interface Images {
-  readonly before?: Tuple
-  readonly after?: Tuple
-}
-
-function changeOf(of: Table, { before, after }: Images, more: Partial<RowChange<Tuple>> = {}): RowChange<Tuple> {
-  const op: Op = before === undefined ? 'c' : after === undefined ? 'd' : 'u'
-  const at = position(1, 0x190_0b58, 7)
-  return {
-    op,
-    table: of,
-    reference: '600001',
-    before: before ?? null,
-    after: after ?? null,
-    position: at,
-    lsn: 0x190_0b00,
-    committedAt: 1_714_557_600_123_456,
-    txId: 755,
-    partition: 2,
-    offset: -1,
-    streamedTo: at,
-    lastInTransaction: true,
-    bytes: 0,
-    ...more,
-  }
-}
 
 const insert = (of: Table, ...cells: readonly Cell[]): RowChange<Tuple> => changeOf(of, { after: tupleOf(...cells) })
 

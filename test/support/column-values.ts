@@ -1,6 +1,7 @@
 /** Tables of every type that travels in a form of its own, and texts of their values as PostgreSQL prints them. */
 import fc from 'fast-check'
-import type { Table } from '../../core/change.ts'
+import type { Op, RowChange, Table, Tuple } from '../../core/change.ts'
+import { position } from '../../core/position.ts'
 
 export const OIDS = {
   bool: 16,
@@ -63,4 +64,32 @@ export const CELLS: Readonly<Record<TypeName, fc.Arbitrary<string>>> = {
   ),
   numeric: fc.constantFrom('NaN', '0.000', '-1.10'),
   uuid: fc.uuid(),
+}
+
+interface Images {
+  readonly before?: Tuple
+  readonly after?: Tuple
+}
+
+/** A change of a row as capture makes it. */
+export function changeOf(of: Table, { before, after }: Images, more: Partial<RowChange<Tuple>> = {}): RowChange<Tuple> {
+  const op: Op = before === undefined ? 'c' : after === undefined ? 'd' : 'u'
+  const at = position(1, 0x190_0b58, 7)
+  return {
+    op,
+    table: of,
+    reference: '600001',
+    before: before ?? null,
+    after: after ?? null,
+    position: at,
+    lsn: 0x190_0b00,
+    committedAt: 1_714_557_600_123_456,
+    txId: 755,
+    partition: 2,
+    offset: -1,
+    streamedTo: at,
+    lastInTransaction: true,
+    bytes: 0,
+    ...more,
+  }
 }
