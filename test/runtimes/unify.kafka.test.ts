@@ -26,9 +26,10 @@ import { editsOf, recordsFrom, writeAtRate, type RawEdit } from '../support/raw-
 
 const PARTITIONS = 6
 const PER_SECOND = 100
-/** Of every kind, then rows in bulk: more than the longest scenario takes. */
+/** Of every kind, then rows in bulk: a load for as long as a scenario may take at all. */
 const TRANSACTIONS = 300
-const ROWS = 6_000
+const ROWS = 60_000
+const SCENARIO_MS = 600_000
 /** A dead process is noticed after ten seconds; the others then share its partitions. */
 const LONGEST_WAIT_MS = 25_000
 /** How long is waited for what must come, whatever else the machine does. */
@@ -85,7 +86,7 @@ for (const [nodes, describeThem] of [
   [3, describeOwnCluster],
 ] as const) {
   describeThem(`several unify, with as many brokers as ${nodes}`, () => {
-    test('lose, double and reorder nothing, whatever ends or comes', { timeout: 600_000 }, async () => {
+    test('lose, double and reorder nothing, whatever ends or comes', { timeout: SCENARIO_MS }, async () => {
       const { rows, events, expected, longestWaits } = await scenario(nodes)
       expect(rows).toEqual(expected.rows)
       expect(events).toEqual(expected.events)
@@ -134,7 +135,10 @@ async function scenario(nodes: number): Promise<Outcome> {
     })
     const goesOn = async (): Promise<void> => {
       const before = reader.rows.length
-      await until(() => reader.rows.length > before + PER_SECOND, PATIENCE_MS)
+      const written = writer.written()
+      await until(() => reader.rows.length > before + PER_SECOND, PATIENCE_MS).catch((cause: unknown) => {
+        throw new Error(`${writer.written() - written} of ${edits.length - written} edits were written meanwhile`, { cause })
+      })
     }
     await group.shared([3, 3])
     await goesOn()
