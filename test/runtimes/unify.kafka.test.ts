@@ -137,7 +137,9 @@ async function scenario(nodes: number): Promise<Outcome> {
       const before = reader.rows.length
       const written = writer.written()
       await until(() => reader.rows.length > before + PER_SECOND, PATIENCE_MS).catch((cause: unknown) => {
-        throw new Error(`${writer.written() - written} of ${edits.length - written} edits were written meanwhile`, { cause })
+        throw new Error(`${writer.written() - written} of ${edits.length - written} edits were written meanwhile`, {
+          cause,
+        })
       })
     }
     await group.shared([3, 3])
