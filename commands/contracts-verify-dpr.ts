@@ -1,8 +1,8 @@
 /** `incidents contracts verify-dpr` */
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { rm } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import { EXIT } from '../core/error.ts'
+import { scratchFolder } from '../core/scratch-folder.ts'
 import { breaksContract, verifyDpr, type TableVerdict } from '../proof/dpr-verify.ts'
 import { mirrorZone } from '../sinks/dpr-raw-mirror.ts'
 import { dprError } from '../sinks/dpr-raw-error.ts'
@@ -26,7 +26,7 @@ export async function contractsVerifyDpr(location: string, options: VerifyDprOpt
 
 async function verdictsOf(location: string): Promise<readonly TableVerdict[]> {
   if (!location.startsWith('s3://')) return verifyDpr(resolve(location))
-  const directory = await mkdtemp(join(tmpdir(), 'incidents-verify-'))
+  const directory = scratchFolder('verify')
   try {
     await mirrorZone(location, ['raw', 'contracts'], directory).catch((error: unknown) => {
       throw dprError(error, location)

@@ -5,8 +5,7 @@
  * The copy is opened for reading alone. Outside access is off but for the very parquet files that the copy's views name,
  * extensions are not loaded, nothing is spilled to disk, and the configuration is locked before the statement is seen.
  */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import {
@@ -16,6 +15,7 @@ import {
   type DuckDBResult,
   type DuckDBType,
 } from '@duckdb/node-api'
+import { scratchFolder } from '../core/scratch-folder.ts'
 import { judge } from './query-guard.ts'
 
 export interface QueryRequest {
@@ -149,7 +149,7 @@ async function read(result: DuckDBResult, { maxRows, maxBytes }: QueryRequest, c
 
 /** Of what was read, suppressed as it is, by an instance that has nothing else. */
 async function parquet({ columns, types, rows, suppressed }: Read): Promise<Buffer> {
-  const directory = mkdtempSync(join(tmpdir(), 'incidents-query-'))
+  const directory = scratchFolder('query')
   try {
     const instance = await DuckDBInstance.create(':memory:', { threads: '1', memory_limit: '256MB' })
     const connection = await instance.connect()

@@ -2,11 +2,11 @@
  * Where a proof keeps keys and hashes: DuckDB, which writes to a temporary directory what its memory does not hold, so that
  * memory stays bounded however many rows there are.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { DuckDBInstance, type DuckDBConnection } from '@duckdb/node-api'
-import { PipelineError } from '../core/error.ts'
+import { noSpaceFor, scratchFolder } from '../core/scratch-folder.ts'
+import { KEPT } from './lines.ts'
 import { list } from './proven-place.ts'
 
 export interface Scratch {
@@ -27,8 +27,9 @@ export interface Scratch {
 /** DuckDB writes the rest to its directory. */
 const MEMORY = '384MB'
 
+/** CONFIG when there is no folder for temporary files, DISK_FULL. */
 export async function openScratch(): Promise<Scratch> {
-  const directory = mkdtempSync(join(tmpdir(), 'incidents-proof-'))
+  const directory = scratchFolder('proof')
   const instance = await DuckDBInstance.create(':memory:', {
     memory_limit: MEMORY,
     threads: '2',
@@ -41,7 +42,7 @@ export async function openScratch(): Promise<Scratch> {
 
   function inTurn<T>(work: () => Promise<T>): Promise<T> {
     const turn = queue.then(work).catch((error: unknown) => {
-      throw /no space left|ENOSPC|disk quota|max_temp_directory_size/i.test(String(error)) ? noSpace() : error
+      throw noSpaceFor(error, KEPT) ?? error
     })
     queue = turn.catch(() => {})
     return turn
@@ -80,12 +81,4 @@ export async function openScratch(): Promise<Scratch> {
       rmSync(directory, { recursive: true, force: true })
     },
   }
-}
-
-function noSpace(): PipelineError {
-  return new PipelineError(
-    'DISK_FULL',
-    `No space is left for the keys and hashes of the comparison in ${tmpdir()}.`,
-    'Free some 200 bytes a row and place there, or set TMPDIR to a larger device, and start again.',
-  )
 }

@@ -115,7 +115,10 @@ function envelopeReader<Image>(
     const before = readImage(image, cursor)
     const after = readImage(image, cursor)
     const { op, table } = readHead(cursor)
-    const { position, lsn, streamedTo, committedAt, txId, lastInTransaction } = readCommon(cursor, record)
+    const { position, lsn, streamedTo, committedAt, txId, lastInTransaction, partition, offset, bytes } = readCommon(
+      cursor,
+      record,
+    )
     const reference = readReference(cursor)
     if (before === null && after === null) throw malformed(cursor.bytes.length)
     // each by its name: a copy of what readCommon gives takes as long as reading it
@@ -131,9 +134,9 @@ function envelopeReader<Image>(
       committedAt,
       txId,
       lastInTransaction,
-      partition: record.partition,
-      offset: record.offset,
-      bytes: record.value?.length ?? 0,
+      partition,
+      offset,
+      bytes,
     }
     return omits ? { ...change, omitted: takeArray(cursor, takeOmitted) } : change
   }

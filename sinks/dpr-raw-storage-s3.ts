@@ -20,8 +20,8 @@ import {
 } from '@aws-sdk/client-s3'
 import { Upload } from '@aws-sdk/lib-storage'
 import { PipelineError } from '../core/error.ts'
+import { scratchFolder } from '../core/scratch-folder.ts'
 import { foreignFile } from './dpr-raw-error.ts'
-import { scratchFolder } from './dpr-raw-scratch.ts'
 import type { Storage } from './dpr-raw-storage.ts'
 
 /** What is larger goes up in parts of this size. */
@@ -38,7 +38,7 @@ export function bucketStorage(location: string): Storage {
     requestHandler: { connectionTimeout: 5_000, requestTimeout: 60_000 },
   })
   /** Local copies: what is written before it goes up, and what DuckDB reads. */
-  const scratch = scratchFolder()
+  const scratch = scratchFolder('dpr-of')
   const local = (path: string): string => join(scratch, path)
   const key = (path: string): string => `${prefix}${path}`
 

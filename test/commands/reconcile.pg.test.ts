@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto'
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -14,6 +14,7 @@ import { environmentOf } from '../support/agreement.ts'
 import { temporaryDirectory } from '../support/capture.ts'
 import { runCommand, startCommand, type Ended, type RunningCommand } from '../support/command.ts'
 import { testDatabase, type TestDatabase } from '../support/postgres.ts'
+import { smallDisk } from '../support/small-disk.ts'
 
 let database: TestDatabase
 let directory: Awaited<ReturnType<typeof temporaryDirectory>>
@@ -134,6 +135,23 @@ describe('the command line of reconcile', { timeout: 60_000 }, () => {
     } finally {
       renameSync(moved, join(environment['DPR_DIR']!, 'raw', folder))
     }
+  })
+
+  test('ends with 5 when its keys and hashes find no room, and with 3 when there is no folder for them', async () => {
+    const disk = await smallDisk(16 << 10)
+    try {
+      const full = await runCommand(['reconcile'], { ...environment, TMPDIR: disk.path })
+      expect(full.stderr).toMatch(
+        /^DISK_FULL: No space is left in \S+ for the keys and hashes of the comparison.*\n {2}\S.*$/m,
+      )
+      expect(full.code).toBe(EXIT.target)
+      expect(readdirSync(disk.path)).toEqual([])
+    } finally {
+      await disk.remove()
+    }
+    const nowhere = await runCommand(['reconcile'], { ...environment, TMPDIR: disk.path })
+    expect(nowhere.stderr).toMatch(/^CONFIG: No folder can be made in \S+.*\n {2}Set TMPDIR/m)
+    expect(nowhere.code).toBe(EXIT.configuration)
   })
 
   test('--verify ends with 1 for a report that was altered, that another key signed, or that nobody did', async () => {
