@@ -101,7 +101,7 @@ const TOLD: Readonly<Record<string, readonly string[]>> = {
 const SEVERAL = ['merge-prisoner', 'merge-offender', 'fix-data', 'delete-report']
 
 describe('domain events', () => {
-  test('are one for each incident and transaction, whatever the way of writing', { timeout: 180_000 }, async () => {
+  test('are one for each incident and transaction, whatever the way of writing', async () => {
     const runtime = await openRuntime()
     running((signal) => capture(runtime, signal))
     running((signal) => governed(runtime, signal))
@@ -133,7 +133,7 @@ describe('domain events', () => {
     expect(whole.filter(({ additionalInformation }) => additionalInformation.id === null)).toEqual([])
   })
 
-  test('are neither lost nor doubled when everything is killed again and again', { timeout: 240_000 }, async () => {
+  test('are neither lost nor doubled when everything is killed again and again', async () => {
     const stage = startStage('run', ['run'], environment)
     toClose.push(() => stage.stop())
     const runtime = await openRuntime()
@@ -152,35 +152,31 @@ describe('domain events', () => {
     await expectAudited(database, await everyEvent(runtime))
   })
 
-  test(
-    'of a transaction that does not fit into memory come once too, when it is killed between two pieces',
-    { timeout: 120_000 },
-    async () => {
-      const runtime = await openRuntime()
-      running((signal) => capture(runtime, signal))
-      await untilRead(runtime, database, [])
-      const [report] = await database.query<{ id: string; reference: string }>(
-        'SELECT id, report_reference AS reference FROM public.report ORDER BY id LIMIT 1',
-      )
-      await database.query(
-        `INSERT INTO public.description_addendum (report_id, sequence, text, created_at, created_by, first_name, last_name)
+  test('of a transaction that does not fit into memory come once too, when it is killed between two pieces', async () => {
+    const runtime = await openRuntime()
+    running((signal) => capture(runtime, signal))
+    await untilRead(runtime, database, [])
+    const [report] = await database.query<{ id: string; reference: string }>(
+      'SELECT id, report_reference AS reference FROM public.report ORDER BY id LIMIT 1',
+    )
+    await database.query(
+      `INSERT INTO public.description_addendum (report_id, sequence, text, created_at, created_by, first_name, last_name)
        SELECT $1, 100 + n, repeat('0123456789', 100000), now(), 'USER1_GEN', 'A', 'B' FROM generate_series(1, 40) n`,
-        [report!.id],
-      )
-      const killed = dyingBetweenPieces(runtime)
-      await expect(governed(killed.runtime, AbortSignal.timeout(60_000))).rejects.toThrow('killed')
-      expect(killed.places()).toHaveLength(1)
-      expect(await everyEvent(runtime)).toEqual([])
+      [report!.id],
+    )
+    const killed = dyingBetweenPieces(runtime)
+    await expect(governed(killed.runtime, AbortSignal.timeout(60_000))).rejects.toThrow('killed')
+    expect(killed.places()).toHaveLength(1)
+    expect(await everyEvent(runtime)).toEqual([])
 
-      running((signal) => governed(runtime, signal))
-      await untilRead(runtime, database, ['unify'])
-      const events = await everyEvent(runtime)
-      await expectAudited(database, events)
-      expect(events.map(({ parts, additionalInformation: { id } }) => ({ id, parts }))).toEqual([
-        { id: report!.id, parts: ['DESCRIPTION_ADDENDUMS'] },
-      ])
-    },
-  )
+    running((signal) => governed(runtime, signal))
+    await untilRead(runtime, database, ['unify'])
+    const events = await everyEvent(runtime)
+    await expectAudited(database, events)
+    expect(events.map(({ parts, additionalInformation: { id } }) => ({ id, parts }))).toEqual([
+      { id: report!.id, parts: ['DESCRIPTION_ADDENDUMS'] },
+    ])
+  })
 })
 
 /** The runtime, but its processor dies behind the first write that ends inside a transaction. */

@@ -93,7 +93,7 @@ async function parquetText(folder: string): Promise<string> {
   return text
 }
 
-test('is in the raw topic alone, counted, and told once: metric, log line, status', { timeout: 120_000 }, async () => {
+test('is in the raw topic alone, counted, and told once: metric, log line, status', async () => {
   running((signal) => capture(runtime, signal))
   running((signal) => governed(runtime, signal))
   for (const name of SINKS) running((signal) => deliver(runtime, name, signal))

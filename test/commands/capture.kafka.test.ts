@@ -18,6 +18,7 @@ import { temporaryDirectory } from '../support/capture.ts'
 import { runCommand, startCommand, type RunningCommand } from '../support/command.ts'
 import { describeKafka, needKafka } from '../support/kafka.ts'
 import { testDatabase, type TestDatabase } from '../support/postgres.ts'
+import { PATIENCE_MS } from '../support/patience.ts'
 
 let database: TestDatabase
 let directory: Awaited<ReturnType<typeof temporaryDirectory>>
@@ -30,7 +31,7 @@ async function rawTopic(): Promise<Comparison[]> {
   const runtime = await kafkaRuntime({ config, log: logger('silent'), metrics: metrics() })
   try {
     const [row] = await database.query<{ lsn: string }>('SELECT pg_current_wal_insert_lsn()::text AS lsn')
-    await untilPassed(parseLsn(row!.lsn), { ...runtime, groups: [], signal: AbortSignal.timeout(90_000) })
+    await untilPassed(parseLsn(row!.lsn), { ...runtime, groups: [], signal: AbortSignal.timeout(PATIENCE_MS) })
     const truth = await sourceTruth(database.url, database.name, config.PSEUDONYM_KEY!)
     return compare(truth.tables, await rawPlace(runtime.raw, runtime.registry, `${database.name}.proof`))
   } finally {
@@ -52,7 +53,7 @@ async function live(seed: number, transactions: number): Promise<void> {
 
 const differing = (places: readonly Comparison[]): Comparison[] => places.filter((each) => each.differing > 0)
 
-describeKafka('capture on Kafka', { timeout: 180_000 }, () => {
+describeKafka('capture on Kafka', { timeout: 2 * PATIENCE_MS }, () => {
   beforeEach(async () => {
     const { brokers, registryUrl } = needKafka()
     database = await testDatabase()

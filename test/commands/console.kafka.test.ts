@@ -26,7 +26,7 @@ function start(command: readonly string[], own: Record<string, string> = {}): Ru
   return started
 }
 
-describeKafka('the console on Kafka', { timeout: 240_000 }, () => {
+describeKafka('the console on Kafka', () => {
   beforeEach(async () => {
     const { brokers, registryUrl } = needKafka()
     database = await testDatabase()

@@ -18,7 +18,7 @@ let operator: Visit
 beforeAll(async () => {
   demo = await openDemoConsole({ reports: 5 })
   operator = await demo.visit('OPERATOR')
-}, 120_000)
+})
 
 afterAll(() => demo?.close())
 afterEach(forgetUnknownRole)
@@ -101,7 +101,7 @@ test('each change of an incident names its record in the topic, and its file and
   )
 })
 
-test('a row that differs in the store is found with its columns, and repaired', { timeout: 180_000 }, async () => {
+test('a row that differs in the store is found with its columns, and repaired', async () => {
   await tamperWithStore(demo.database)
   await act('/reconciliation', { act: 'reconcile', reason: 'a test' })
   await until(async () => (await words('/reconciliation')).includes('1 row differs'))

@@ -122,7 +122,7 @@ function releaseKnowsTheCode(): void {
   ;(NOMIS_CODES.staffRoles as Map<string, string>).set(UNKNOWN, 'WITNESS')
 }
 
-describe('dead letters', { timeout: 120_000 }, () => {
+describe('dead letters', () => {
   test('list groups by code, show has the remedy and the origin, and neither has a cell', async () => {
     const list = await told(() => deadLettersList(config, { json: true }))
     const { groups, letters } = JSON.parse(list.out) as {

@@ -16,7 +16,6 @@ afterAll(() => s3?.stop())
 
 test.skipIf(s3 === null)(
   'a run with its raw zone in a bucket, killed in its midst, ends with every place as the source; DPR takes all of it',
-  { timeout: 240_000 },
   async () => {
     const directory = await temporaryDirectory()
     const database = await testDatabase()

@@ -69,7 +69,7 @@ async function compared(running: RunningCommand) {
 
 const EVERYTHING = { differing: [], rows: expect.toSatisfy((rows: number) => rows > 1_000), code: EXIT.done }
 
-describe('a state directory without room', { timeout: 180_000 }, () => {
+describe('a state directory without room', () => {
   test.for([
     ['from the first byte on', 0],
     ['from the start', 64 << 10],
@@ -89,23 +89,19 @@ describe('a state directory without room', { timeout: 180_000 }, () => {
     },
   )
 
-  test(
-    'in the midst of its work is told again and again; with room it goes on by itself',
-    { timeout: 180_000 },
-    async () => {
-      await fill(10)
-      command = startCommand(['run'], environment)
-      await command.says(/the API listens/)
-      await sleep(16_000) // until it counts as one that has worked
-      disk.fill(0)
-      await live(2)
-      await command.says(/"code":"DISK_FULL"[^\n]*"againInMs":/)
-      await live(3)
-      disk.makeRoom()
-      await live(4)
-      expect(await compared(command)).toEqual(EVERYTHING)
-    },
-  )
+  test('in the midst of its work is told again and again; with room it goes on by itself', async () => {
+    await fill(10)
+    command = startCommand(['run'], environment)
+    await command.says(/the API listens/)
+    await sleep(16_000) // until it counts as one that has worked
+    disk.fill(0)
+    await live(2)
+    await command.says(/"code":"DISK_FULL"[^\n]*"againInMs":/)
+    await live(3)
+    disk.makeRoom()
+    await live(4)
+    expect(await compared(command)).toEqual(EVERYTHING)
+  })
 })
 
 test('a transaction that finds no room beside memory is DISK_FULL, leaves no file, and comes again', async () => {

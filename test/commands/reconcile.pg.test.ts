@@ -35,7 +35,7 @@ beforeAll(async () => {
   await client.end()
   running = startCommand(['run'], { ...environment, LOG_LEVEL: 'info' })
   await running.says(/the API listens/)
-}, 120_000)
+})
 
 afterAll(async () => {
   running.signal('SIGKILL')
@@ -59,7 +59,7 @@ async function reported(...args: string[]): Promise<{ code: number | null; json:
   return { code, json: json!, html: html! }
 }
 
-describe('the command line of reconcile', { timeout: 60_000 }, () => {
+describe('the command line of reconcile', () => {
   test('ends with 0 and one line of JSON when no row differs', async () => {
     const { code, stdout, stderr } = await reconcile('--json')
     expect({ code, stderr }).toEqual({ code: EXIT.done, stderr: '' })

@@ -26,43 +26,39 @@ async function backUp({ database }: RunWorld): Promise<readonly string[]> {
 }
 
 describe('a sink that is not what it was', () => {
-  test(
-    'restored from a backup reads on from the backup’s own place; emptied, or without a file, it is filled by a repair',
-    { timeout: 240_000 },
-    async () => {
-      const { database, environment } = world
-      const first = world.start()
-      await world.live(2, 40)
-      await first.says(/the API listens/)
-      expect(await world.differing(EXIT.done)).toEqual([])
-      const tables = await backUp(world)
-      await world.live(3, 40)
-      expect(await world.differing(EXIT.done)).toEqual([])
-      await world.stop(first)
+  test('restored from a backup reads on from the backup’s own place; emptied, or without a file, it is filled by a repair', async () => {
+    const { database, environment } = world
+    const first = world.start()
+    await world.live(2, 40)
+    await first.says(/the API listens/)
+    expect(await world.differing(EXIT.done)).toEqual([])
+    const tables = await backUp(world)
+    await world.live(3, 40)
+    expect(await world.differing(EXIT.done)).toEqual([])
+    await world.stop(first)
 
-      const whole = tables.map((name) => `TRUNCATE prisons.${name}; INSERT INTO prisons.${name} TABLE backup.${name}`)
-      await database.query(`BEGIN; ${whole.join('; ')}; COMMIT`)
-      const second = world.start()
-      await second.says(/the API listens/)
-      expect(await world.differing(EXIT.done), 'restored').toEqual([])
+    const whole = tables.map((name) => `TRUNCATE prisons.${name}; INSERT INTO prisons.${name} TABLE backup.${name}`)
+    await database.query(`BEGIN; ${whole.join('; ')}; COMMIT`)
+    const second = world.start()
+    await second.says(/the API listens/)
+    expect(await world.differing(EXIT.done), 'restored').toEqual([])
 
-      // emptied behind the sink's back: its place says that everything is there
-      const entities = ENTITIES.map((entity) => `prisons.incidents_${ENTITY_DEFINITIONS[entity].table}`)
-      await database.query(`TRUNCATE ${entities.join(', ')}`)
-      const folder = join(environment['DPR_DIR']!, 'raw', 'incidentreporting', 'prisoner_involvement')
-      const [lost] = readdirSync(folder).filter((name) => name.startsWith('LOAD'))
-      rmSync(join(folder, lost!))
-      const found = await world.differing(EXIT.difference)
-      expect(new Set(found.map(({ place: name, why }) => `${name} ${why}`))).toEqual(
-        new Set(['operational missing', 'dpr-raw incidentreporting missing']),
-      )
-      expect(await world.printed(EXIT.done, 'repair', '--all')).toMatchObject({
-        state: 'done',
-        differing: 0,
-        incomplete: 0,
-      })
-      expect(await world.differing(EXIT.done)).toEqual([])
-      await world.expectEqual(second)
-    },
-  )
+    // emptied behind the sink's back: its place says that everything is there
+    const entities = ENTITIES.map((entity) => `prisons.incidents_${ENTITY_DEFINITIONS[entity].table}`)
+    await database.query(`TRUNCATE ${entities.join(', ')}`)
+    const folder = join(environment['DPR_DIR']!, 'raw', 'incidentreporting', 'prisoner_involvement')
+    const [lost] = readdirSync(folder).filter((name) => name.startsWith('LOAD'))
+    rmSync(join(folder, lost!))
+    const found = await world.differing(EXIT.difference)
+    expect(new Set(found.map(({ place: name, why }) => `${name} ${why}`))).toEqual(
+      new Set(['operational missing', 'dpr-raw incidentreporting missing']),
+    )
+    expect(await world.printed(EXIT.done, 'repair', '--all')).toMatchObject({
+      state: 'done',
+      differing: 0,
+      incomplete: 0,
+    })
+    expect(await world.differing(EXIT.done)).toEqual([])
+    await world.expectEqual(second)
+  })
 })

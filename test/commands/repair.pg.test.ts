@@ -29,7 +29,7 @@ const expectEqual = (command: RunningCommand): Promise<void> => world.expectEqua
 const count = (table: string): Promise<number> => world.count(table)
 
 describe('repair makes every place equal to the source again', () => {
-  test('after a TRUNCATE, and after rows of a place were changed behind its back', { timeout: 180_000 }, async () => {
+  test('after a TRUNCATE, and after rows of a place were changed behind its back', async () => {
     const command = start()
     await live(2, 40)
     await command.says(/the API listens/)
@@ -73,7 +73,7 @@ describe('repair makes every place equal to the source again', () => {
     await expectEqual(command)
   })
 
-  test('by primary keys from a file, the rows and no others', { timeout: 120_000 }, async () => {
+  test('by primary keys from a file, the rows and no others', async () => {
     const command = start()
     await command.says(/the API listens/)
     expect(await differing(EXIT.done)).toEqual([])
@@ -118,7 +118,7 @@ describe('repair makes every place equal to the source again', () => {
   })
 })
 
-test('snapshot reads a table again while rows flow, waits, and says how many', { timeout: 120_000 }, async () => {
+test('snapshot reads a table again while rows flow, waits, and says how many', async () => {
   const command = start()
   await command.says(/the API listens/)
   expect(await differing(EXIT.done)).toEqual([]) // the stream runs

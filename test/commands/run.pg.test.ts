@@ -259,7 +259,7 @@ describe('a source that goes away while the pipeline runs', () => {
     await store.drop()
   })
 
-  test('is asked again until it is back, and nothing is lost', { timeout: 180_000 }, async () => {
+  test('is asked again until it is back, and nothing is lost', async () => {
     await fill(server.url)
     const command = start(environment)
     await command.says(/the API listens/)

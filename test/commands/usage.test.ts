@@ -135,7 +135,7 @@ describe('a configuration that cannot be is refused with exit 3, its variable an
 })
 
 describe('brokers that do not answer are a fault of the target: exit 5, with their address', () => {
-  test.for([['capture'], ['unify'], ['deliver', 'operational']])('%j', { timeout: 120_000 }, async (args) => {
+  test.for([['capture'], ['unify'], ['deliver', 'operational']])('%j', async (args) => {
     const { code, stderr, seconds } = await runCommand(args, {
       STATE_DIR,
       DATABASE_URL,

@@ -49,7 +49,7 @@ async function analysed(sql: string): Promise<unknown[][]> {
   )
 }
 
-describeInBrowser('the demo’s console', { timeout: 240_000 }, () => {
+describeInBrowser('the demo’s console', () => {
   beforeAll(async () => {
     browser = await openBrowser()
     demo = await openDemoConsole({ reports: 12 })

@@ -74,7 +74,7 @@ async function expectAll(page: Page, heading: RegExp): Promise<void> {
   expect(await keyboardFaults(page)).toEqual([])
 }
 
-describeInBrowser('the pages of incidents', { timeout: 240_000 }, () => {
+describeInBrowser('the pages of incidents', () => {
   beforeAll(async () => {
     browser = await openBrowser()
     world = await openWorld()

@@ -76,7 +76,7 @@ const FAULTS: readonly (readonly [fault: string, html: string, found: RegExp])[]
   ['a skip that leads nowhere', page('').replace('#main', '#nowhere'), /^Skip it: leads to Menu/],
 ]
 
-describeInBrowser('the walk by keyboard', { timeout: 120_000 }, () => {
+describeInBrowser('the walk by keyboard', () => {
   beforeAll(async () => {
     browser = await openBrowser()
   })

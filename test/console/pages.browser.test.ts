@@ -48,7 +48,7 @@ const operations = fakeOperations()
 const visit = (options: Visitor, work: (page: Page) => Promise<void>, url = served.url): Promise<void> =>
   visiting(browser, url)({ as: 'OPERATOR', ...options }, work)
 
-describeInBrowser('the pages of the pipeline', { timeout: 240_000 }, () => {
+describeInBrowser('the pages of the pipeline', () => {
   beforeAll(async () => {
     browser = await openBrowser()
     served = await startConsole({ pages: pipelinePages(operations) })

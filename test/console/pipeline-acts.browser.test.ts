@@ -43,7 +43,7 @@ const operations = fakeOperations()
 const visit = (options: Visitor, work: (page: Page) => Promise<void>, url = served.url): Promise<void> =>
   visiting(browser, url)({ as: 'OPERATOR', ...options }, work)
 
-describeInBrowser('acts on the pipeline', { timeout: 240_000 }, () => {
+describeInBrowser('acts on the pipeline', () => {
   beforeAll(async () => {
     browser = await openBrowser()
     served = await startConsole({ pages: pipelinePages(operations) })

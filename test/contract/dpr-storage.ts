@@ -62,7 +62,7 @@ export function storageContract(newPlace: () => Promise<string>): void {
     expect(await storage.list('raw')).toEqual(['ab/3.txt'])
   })
 
-  test('a file of many parts is whole', { timeout: 60_000 }, async () => {
+  test('a file of many parts is whole', async () => {
     const storage = openStorage(await newPlace())
     const bytes = Buffer.alloc(40 << 20, 'abcdefg')
     await writeFile(await storage.workFile('manifest/staging/1/large'), bytes)

@@ -30,7 +30,7 @@ beforeAll(async () => {
     old: rows.map(({ person }) => pseudonym(OLD, person)),
     new: rows.map(({ person }) => pseudonym(NEW, person)),
   }
-}, 120_000)
+})
 
 afterAll(() => settled.close())
 
@@ -86,4 +86,4 @@ test('a new key: both topics side by side, analytics rebuilt, and every place ag
   })
   expect(proof.places.filter(({ differing }) => differing > 0)).toEqual([])
   expect(proof.places.length).toBeGreaterThan(30)
-}, 120_000)
+})

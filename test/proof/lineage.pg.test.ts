@@ -20,7 +20,7 @@ beforeAll(async () => {
   published = await DuckDBInstance.create(join(settled.config.ANALYTICS_DIR!, 'incidents.duckdb'), {
     access_mode: 'READ_ONLY',
   })
-}, 120_000)
+})
 
 afterAll(async () => {
   memory.closeSync()
@@ -50,7 +50,7 @@ async function rowOfFile(file: string, table: string | null, row: number): Promi
 }
 
 describe('what lineage says of a row is so in every place', () => {
-  test('of 100 random rows', { timeout: 120_000 }, async () => {
+  test('of 100 random rows', async () => {
     const references = await settled.database.query<{ reference: string }>(
       'SELECT DISTINCT reference FROM prisons.incidents_report ORDER BY 1',
     )

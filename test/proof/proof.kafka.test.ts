@@ -40,7 +40,7 @@ async function printed<T>(code: number, ...args: string[]): Promise<T> {
 const differences = ({ places }: Reconciliation): string[] =>
   places.flatMap(({ place, keys }) => keys.map(({ key, why }) => `${place} ${key} ${why}`))
 
-describeKafka('proof on topics of a real broker', { timeout: 180_000 }, () => {
+describeKafka('proof on topics of a real broker', () => {
   beforeAll(async () => {
     const { brokers, registryUrl } = needKafka()
     database = await testDatabase()

@@ -78,7 +78,7 @@ afterAll(async () => {
   await pool.end()
   await database.drop()
   await directory.remove()
-}, 60_000)
+})
 
 function reconciled(more: Partial<ReconcileOptions> = {}): Promise<Reconciliation> {
   const { config, transport, registry, raw } = runtime

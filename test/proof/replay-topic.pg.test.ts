@@ -23,7 +23,7 @@ let settled: Settled
 
 beforeAll(async () => {
   settled = await settledPipeline({ seed: 23, reports: 6, transactions: 60 })
-}, 120_000)
+})
 
 afterAll(() => settled.close())
 
@@ -108,7 +108,7 @@ describe('the governed topic anew under another name', () => {
     expect(await folded(live)).toEqual(before)
     await rebuild(`${into()}-again`)
     expect(await folded(`${into()}-again`)).toEqual(await folded(into()))
-  }, 60_000)
+  })
 
   test('is refused where there is something already', async () => {
     await expect(rebuild(topicsOf(settled.config).unified.name)).rejects.toMatchObject({ code: 'CONFIG' })

@@ -29,7 +29,7 @@ const others: TestDatabase[] = []
 
 beforeAll(async () => {
   settled = await settledPipeline({ seed: 11, reports: 10, transactions: 60 })
-}, 120_000)
+})
 
 afterAll(async () => {
   for (const other of others) await other.drop()
@@ -194,7 +194,7 @@ describe('a rebuild fills a new place beside the live one and swaps', () => {
     expect(found).toEqual([{ found: null }])
   })
 
-  test('killed at any moment and given again, it ends with the same store', { timeout: 60_000 }, async () => {
+  test('killed at any moment and given again, it ends with the same store', async () => {
     const database = await anotherDatabase()
     const env = { ...process.env, ...settled.environment, OPERATIONAL_DATABASE_URL: database.url }
     const command = () =>
@@ -232,36 +232,32 @@ describe('a rebuild fills a new place beside the live one and swaps', () => {
     expect(await stored(other.url)).toEqual(await stored(settled.database.url))
   }, 100_000)
 
-  test(
-    'a run finishes a swap that was killed between its two renames, before it opens what is there',
-    { timeout: 90_000 },
-    async () => {
-      const { config } = settled
-      const held = async () => [
-        content(await analyticsPlace(config.ANALYTICS_DIR!, KEY)),
-        content((await dprPlaces(config.DPR_DIR!, [], KEY)).unified),
-      ]
-      const before = await held()
-      for (const live of [config.ANALYTICS_DIR!, config.DPR_DIR!]) {
-        await rm(`${live}.previous`, { recursive: true, force: true })
-        await rename(live, `${live}.previous`)
-        await cp(`${live}.previous`, `${live}.next`, { recursive: true })
-        await writeFile(join(`${live}.next`, 'filled'), '')
-      }
-      const command = startCommand(['run'], { ...settled.environment, PORT: '0', LOG_LEVEL: 'info' })
-      try {
-        await command.says(/the API listens/)
-      } finally {
-        command.signal('SIGTERM')
-        expect((await command.ended).code).toBe(0)
-      }
-      for (const live of [config.ANALYTICS_DIR!, config.DPR_DIR!]) {
-        expect(existsSync(join(live, 'filled')), live).toBe(true)
-        await rm(`${live}.previous`, { recursive: true })
-      }
-      expect(await held()).toEqual(before)
-    },
-  )
+  test('a run finishes a swap that was killed between its two renames, before it opens what is there', async () => {
+    const { config } = settled
+    const held = async () => [
+      content(await analyticsPlace(config.ANALYTICS_DIR!, KEY)),
+      content((await dprPlaces(config.DPR_DIR!, [], KEY)).unified),
+    ]
+    const before = await held()
+    for (const live of [config.ANALYTICS_DIR!, config.DPR_DIR!]) {
+      await rm(`${live}.previous`, { recursive: true, force: true })
+      await rename(live, `${live}.previous`)
+      await cp(`${live}.previous`, `${live}.next`, { recursive: true })
+      await writeFile(join(`${live}.next`, 'filled'), '')
+    }
+    const command = startCommand(['run'], { ...settled.environment, PORT: '0', LOG_LEVEL: 'info' })
+    try {
+      await command.says(/the API listens/)
+    } finally {
+      command.signal('SIGTERM')
+      expect((await command.ended).code).toBe(0)
+    }
+    for (const live of [config.ANALYTICS_DIR!, config.DPR_DIR!]) {
+      expect(existsSync(join(live, 'filled')), live).toBe(true)
+      await rm(`${live}.previous`, { recursive: true })
+    }
+    expect(await held()).toEqual(before)
+  })
 
   test('a crash between the two renames is finished', async () => {
     const live = join(settled.directory, 'swapped')

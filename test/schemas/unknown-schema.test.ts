@@ -40,7 +40,7 @@ describe('a schema id that nobody here has seen', () => {
     })
   })
 
-  test.each(READERS)('stops a reader %s when the registry does not answer', { timeout: 60_000 }, async (_, read) => {
+  test.each(READERS)('stops a reader %s when the registry does not answer', async (_, read) => {
     server.failWith(500)
     const value = Buffer.from([0, 0, 0, 0, 77, 0, 0])
     await expect(read(httpRegistry(server), value)).rejects.toMatchObject({ code: 'REGISTRY' })

@@ -24,7 +24,7 @@ const listed = (directory: string) =>
                   FROM duckdb_views() WHERE view_name = 'history_report')`,
   )
 
-test('many small files become few, and every view shows the same', { timeout: 60_000 }, async () => {
+test('many small files become few, and every view shows the same', async () => {
   const [merged, without] = [temporaryDirectory(), temporaryDirectory()]
   await fill(merged, 100, 10)
   await fill(without, 100, 1e6)
@@ -40,7 +40,7 @@ test('many small files become few, and every view shows the same', { timeout: 60
 })
 
 describe('a kill between the steps of a merge loses nothing and counts nothing twice', () => {
-  test.each(['written', 'named', 'listed'])('when the merged file is %s', { timeout: 60_000 }, async (step) => {
+  test.each(['written', 'named', 'listed'])('when the merged file is %s', async (step) => {
     const directory = temporaryDirectory()
     const child = spawn(process.execPath, ['test/support/analytics-compaction-writer.ts', directory, step], {
       stdio: ['ignore', 'ignore', 'inherit'],

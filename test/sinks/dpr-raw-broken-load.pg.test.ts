@@ -17,7 +17,6 @@ const COMPARED = { report: 'title, status', question: 'label', response: 'label'
 
 test.each([1, 2, 3])(
   'seed %i: killed in the first snapshot under load, DPR takes every row and ends as the source',
-  { timeout: 120_000 },
   async (seed) => {
     const database = await testDatabase()
     const directory = await temporaryDirectory()

@@ -163,44 +163,39 @@ function midway(item: IncidentChange | undefined): boolean {
   return item !== undefined && item.change.op !== 'm' && item.change.op !== 'r' && !item.change.lastInTransaction
 }
 
-test(
-  'the fold of all files is the source, every count is that of its rows, and no row goes back',
-  { timeout: 240_000 },
-  async () => {
-    const snapshots = fc.array(fc.nat(2), { maxLength: 3 })
-    const choices = fc.array(fc.nat(59), { minLength: 40, maxLength: 40 })
-    await fc.assert(
-      fc.asyncProperty(snapshots, steps, fc.nat(10), choices, async (snapshot, walk, loadedAfter, chosen) => {
-        const { logs, truth } = history(snapshot, walk, loadedAfter)
-        const zone = rawZone()
-        const sent: IncidentChange[] = []
-        let sink = await openDprRaw(zone)
-        await sink.places(PARTITIONS)
-        for (const [n, batch] of batches(logs, cycle(chosen)).entries()) {
-          await sink.write(batch)
-          sent.push(...batch)
-          if (chosen[n % chosen.length]! % 6 !== 0) continue
-          await sink.close()
-          sink = await openDprRaw(zone)
-          const places = await sink.places(PARTITIONS)
-          expect([...places.values()].reduce((sum, { next }) => sum + next, 0)).toBe(sent.length)
-          await sink.write(sent)
-        }
-        const expected = [...truth].sort(([a], [b]) => a - b).map(([id, held]) => row(id, held))
-        expect(await readDprTable(zone, 'incidentreporting', 'question')).toEqual(expected)
-        const unified = await readDprTable(zone, 'incidents', 'question')
-        expect(unified.map((each) => [each['source_key'], each['label'], each['reference']].join()).sort()).toEqual(
-          [...truth].map(([id, held]) => [id, held.label, `1000000${held.partition}`].join()).sort(),
-        )
-        for (const folder of ['incidentreporting/question', 'incidents/question'])
-          await expectOrderly(zone, folder, sink)
+test('the fold of all files is the source, every count is that of its rows, and no row goes back', async () => {
+  const snapshots = fc.array(fc.nat(2), { maxLength: 3 })
+  const choices = fc.array(fc.nat(59), { minLength: 40, maxLength: 40 })
+  await fc.assert(
+    fc.asyncProperty(snapshots, steps, fc.nat(10), choices, async (snapshot, walk, loadedAfter, chosen) => {
+      const { logs, truth } = history(snapshot, walk, loadedAfter)
+      const zone = rawZone()
+      const sent: IncidentChange[] = []
+      let sink = await openDprRaw(zone)
+      await sink.places(PARTITIONS)
+      for (const [n, batch] of batches(logs, cycle(chosen)).entries()) {
+        await sink.write(batch)
+        sent.push(...batch)
+        if (chosen[n % chosen.length]! % 6 !== 0) continue
         await sink.close()
-        rmSync(zone, { recursive: true })
-      }),
-      { numRuns: Number(process.env['DPR_RUNS'] ?? 25) },
-    )
-  },
-)
+        sink = await openDprRaw(zone)
+        const places = await sink.places(PARTITIONS)
+        expect([...places.values()].reduce((sum, { next }) => sum + next, 0)).toBe(sent.length)
+        await sink.write(sent)
+      }
+      const expected = [...truth].sort(([a], [b]) => a - b).map(([id, held]) => row(id, held))
+      expect(await readDprTable(zone, 'incidentreporting', 'question')).toEqual(expected)
+      const unified = await readDprTable(zone, 'incidents', 'question')
+      expect(unified.map((each) => [each['source_key'], each['label'], each['reference']].join()).sort()).toEqual(
+        [...truth].map(([id, held]) => [id, held.label, `1000000${held.partition}`].join()).sort(),
+      )
+      for (const folder of ['incidentreporting/question', 'incidents/question']) await expectOrderly(zone, folder, sink)
+      await sink.close()
+      rmSync(zone, { recursive: true })
+    }),
+    { numRuns: Number(process.env['DPR_RUNS'] ?? 25) },
+  )
+})
 
 async function expectOrderly(
   zone: string,

@@ -201,43 +201,39 @@ describe('a transaction in pieces', () => {
   })
 })
 
-test(
-  'wherever it is killed, and however large transactions are, rows and events come once',
-  { timeout: 120_000 },
-  async () => {
-    const transaction = fc.record({
-      partition: fc.nat(1),
-      changes: fc.array(fc.tuple(fc.constantFrom(...TABLES), fc.constantFrom('1', '2')), {
-        minLength: 1,
-        maxLength: 12,
-      }),
-      marker: fc.boolean(),
-    })
-    const crash = fc.record({ writes: fc.integer({ min: 1, max: 4 }), before: fc.boolean() })
-    await fc.assert(
-      fc.asyncProperty(
-        fc.array(transaction, { minLength: 1, maxLength: 8 }),
-        fc.array(crash, { maxLength: 12 }),
-        fc.integer({ min: 1, max: 60 }),
-        async (given, crashes, bound) => {
-          const log = logOf(given)
-          const found = await unifiedWith(log, crashes, bound)
-          for (const partition of [0, 1]) {
-            const its = log.filter((change) => change.partition === partition)
-            const fold = eventFold()
-            expect(found.events.filter((each) => each.partition === partition).map(({ event }) => event)).toEqual(
-              its.flatMap((change) => fold.add(change)),
-            )
-            expect(found.rows.filter((each) => each.partition === partition).map(({ row }) => row)).toEqual(
-              its.flatMap((change) => unify(change).rows.map(({ id }) => `${id} ${change.position}`)),
-            )
-          }
-        },
-      ),
-      { numRuns: 60 },
-    )
-  },
-)
+test('wherever it is killed, and however large transactions are, rows and events come once', async () => {
+  const transaction = fc.record({
+    partition: fc.nat(1),
+    changes: fc.array(fc.tuple(fc.constantFrom(...TABLES), fc.constantFrom('1', '2')), {
+      minLength: 1,
+      maxLength: 12,
+    }),
+    marker: fc.boolean(),
+  })
+  const crash = fc.record({ writes: fc.integer({ min: 1, max: 4 }), before: fc.boolean() })
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(transaction, { minLength: 1, maxLength: 8 }),
+      fc.array(crash, { maxLength: 12 }),
+      fc.integer({ min: 1, max: 60 }),
+      async (given, crashes, bound) => {
+        const log = logOf(given)
+        const found = await unifiedWith(log, crashes, bound)
+        for (const partition of [0, 1]) {
+          const its = log.filter((change) => change.partition === partition)
+          const fold = eventFold()
+          expect(found.events.filter((each) => each.partition === partition).map(({ event }) => event)).toEqual(
+            its.flatMap((change) => fold.add(change)),
+          )
+          expect(found.rows.filter((each) => each.partition === partition).map(({ row }) => row)).toEqual(
+            its.flatMap((change) => unify(change).rows.map(({ id }) => `${id} ${change.position}`)),
+          )
+        }
+      },
+    ),
+    { numRuns: 60 },
+  )
+})
 
 const TABLES = ['public.report', 'public.question', 'public.staff_involvement'] as const
 

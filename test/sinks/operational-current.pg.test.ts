@@ -91,7 +91,7 @@ test('after any changes, by two writers at once and in batches of any size, both
     },
   )
   await fc.assert(written, { numRuns: 12 })
-}, 60_000)
+})
 
 test('a store that took the place of another goes on with its own counts', async () => {
   const options = { url: database.url, projections: OPERATIONAL_PROJECTIONS, rulesVersion: 7 }
@@ -117,4 +117,4 @@ test('a store that took the place of another goes on with its own counts', async
   await audit.close()
   // nor do the stores that were dropped since take the audit records' own guard with them
   await expect(database.query('DELETE FROM prisons.incidents_audit')).rejects.toThrow('audit records are not changed')
-}, 30_000)
+})

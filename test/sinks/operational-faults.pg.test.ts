@@ -16,7 +16,7 @@ let seed = 100
 beforeAll(async () => {
   store = await testDatabase()
   settled = await settledPipeline({ seed: 41, reports: 5, transactions: 10, store: store.url })
-}, 120_000)
+})
 
 afterAll(async () => {
   await settled.close()
@@ -82,7 +82,6 @@ const FAULTS: readonly Fault[] = [
 describe('a store that is', () => {
   test.for(FAULTS)(
     '%s holds up its own sink alone, status says how far it is behind, and nothing is missed when it is mended',
-    { timeout: 180_000 },
     async ([, reason, breakIt]) => {
       const { config } = settled
       await expectHeldUpAlone({ settled, sink: 'operational', seed: seed++, reason, breakIt })

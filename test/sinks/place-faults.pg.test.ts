@@ -32,7 +32,7 @@ beforeAll(async () => {
   gate = await s3Gate(s3.endpoint)
   zone = `s3://${await s3.bucket()}`
   process.env['AWS_ENDPOINT_URL_S3'] = gate.endpoint
-}, 120_000)
+})
 
 afterAll(async () => {
   await settled.close()
@@ -172,35 +172,30 @@ describe.skipIf(s3 === null)("DPR's raw zone in a bucket", () => {
     ],
   ])
 
-  test(
-    'of somebody else stops that sink alone, and begins when their file has gone',
-    { timeout: 180_000 },
-    async () => {
-      const theirs = openStorage(`${zone}/theirs`)
-      await expectHeldUpAlone({
-        settled,
-        sink: 'dpr-raw',
-        seed: seed++,
-        given: { DPR_DIR: theirs.location, DPR_FLUSH_MS },
-        reason: /SINK_FOREIGN: .*files that no manifest knows/,
-        breakIt: async () => {
-          await theirs.createText('raw/nomis/offenders/LOAD00000001.parquet', 'theirs')
-          return () => theirs.remove(['raw/nomis/offenders/LOAD00000001.parquet'])
-        },
-      })
-      await expectWhole({ DPR_DIR: theirs.location })
-      await theirs.close()
-    },
-  )
+  test('of somebody else stops that sink alone, and begins when their file has gone', async () => {
+    const theirs = openStorage(`${zone}/theirs`)
+    await expectHeldUpAlone({
+      settled,
+      sink: 'dpr-raw',
+      seed: seed++,
+      given: { DPR_DIR: theirs.location, DPR_FLUSH_MS },
+      reason: /SINK_FOREIGN: .*files that no manifest knows/,
+      breakIt: async () => {
+        await theirs.createText('raw/nomis/offenders/LOAD00000001.parquet', 'theirs')
+        return () => theirs.remove(['raw/nomis/offenders/LOAD00000001.parquet'])
+      },
+    })
+    await expectWhole({ DPR_DIR: theirs.location })
+    await theirs.close()
+  })
 })
 
 /** One run before the first fault makes the place; each fault begins where the one before ended. */
 function heldUp(sink: SinkName, given: () => Partial<Config>, faults: readonly Fault[]): void {
-  beforeAll(async () => settled.run(5, given()), 120_000)
+  beforeAll(async () => settled.run(5, given()))
 
   test.for(faults)(
     '%s holds up its own sink alone, status says how far it is behind, and nothing is missed or doubled when it is mended',
-    { timeout: 180_000 },
     async ([, reason, breakIt]) => {
       await expectHeldUpAlone({ settled, sink, seed: seed++, given: given(), reason, breakIt })
       await expectWhole(given())

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { PATIENCE_MS } from './patience.ts'
 
 const CLI = fileURLToPath(new URL('../../cli.ts', import.meta.url))
 
@@ -11,7 +12,7 @@ export interface RunningCommand {
   stdout(): string
   stderr(): string
   signal(name: NodeJS.Signals): void
-  /** Resolves when stderr has it; rejects when the command ends before, or after 60 s. */
+  /** Resolves when stderr has it; rejects when the command ends before, or when patience ends. */
   says(pattern: RegExp): Promise<void>
   readonly ended: Promise<Ended>
 }
@@ -56,7 +57,7 @@ export function startCommand(
     stderr: () => stderr,
     signal: (name) => void child.kill(name),
     says: async (pattern) => {
-      const deadline = performance.now() + 60_000
+      const deadline = performance.now() + PATIENCE_MS
       while (!pattern.test(stderr)) {
         if (over || performance.now() > deadline) throw new Error(`it never said ${pattern}, but:\n${stderr}`)
         await sleep(50)

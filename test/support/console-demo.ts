@@ -21,6 +21,7 @@ import { environmentOf } from './agreement.ts'
 import { temporaryDirectory } from './capture.ts'
 import { testDatabase, type TestDatabase } from './postgres.ts'
 import { visitOf, type Visit } from './visit.ts'
+import { PATIENCE_MS } from './patience.ts'
 
 export interface DemoConsole {
   readonly url: string
@@ -65,7 +66,7 @@ export async function openDemoConsole({ reports }: { readonly reports: number })
     await untilPassed(parseLsn(row!.lsn), {
       ...runtime,
       groups: ['unify', ...SINKS].map((name) => `${config.NAMESPACE}.${name}`),
-      signal: AbortSignal.timeout(90_000),
+      signal: AbortSignal.timeout(PATIENCE_MS),
     })
   }
 

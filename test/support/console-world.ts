@@ -27,6 +27,7 @@ import { temporaryDirectory } from './capture.ts'
 import { startConsole } from './console.ts'
 import { testDatabase, type TestDatabase } from './postgres.ts'
 import { visitOf, type Visit } from './visit.ts'
+import { PATIENCE_MS } from './patience.ts'
 
 const { VIEW_REPORTS, MAINTAIN_REPORTS, OPERATE_READ, REVIEW_AUDIT, ADMINISTER_REPORTS, DELETE_REPORTS } = ROLES
 
@@ -115,7 +116,7 @@ export async function openWorld({ reports = 6 }: { readonly reports?: number } =
     const passed = untilPassed(parseLsn(rows[0]!.lsn), {
       ...runtime,
       groups: RUNNING.map((name) => `${config.NAMESPACE}.${name}`),
-      signal: AbortSignal.timeout(60_000),
+      signal: AbortSignal.timeout(PATIENCE_MS),
     })
     await Promise.race([passed, failed])
     await new Promise((done) => setTimeout(done, 600))

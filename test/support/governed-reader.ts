@@ -30,7 +30,7 @@ export async function watchGroup({ config, raw }: Runtime) {
   return {
     /** Resolves when the partitions are shared like this. */
     shared: (wanted: readonly number[]) =>
-      until(async () => String((await shares().catch(() => [])).toSorted((a, b) => a - b)) === String(wanted), 120_000),
+      until(async () => String((await shares().catch(() => [])).toSorted((a, b) => a - b)) === String(wanted)),
     close: () => admin.disconnect(),
   }
 }

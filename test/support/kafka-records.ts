@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { kafkaTransport, type KafkaOptions } from '../../transport/kafka.ts'
 import type { Message, Received, Topic, TopicSettings, Transport } from '../../transport/topic.ts'
+import { PATIENCE_MS } from './patience.ts'
 
 export function testTransport(brokers: readonly string[], more: Partial<KafkaOptions> = {}): Promise<Transport> {
   return kafkaTransport({ brokers, partitions: 3, clientId: 'test', transactionalPrefix: uniqueName('t'), ...more })
@@ -49,7 +50,7 @@ export function dealt(count: number, partitions = 3): number[][] {
 }
 
 /** Waits for what must come true. */
-export async function until(holds: () => boolean | Promise<boolean>, ms = 45_000): Promise<void> {
+export async function until(holds: () => boolean | Promise<boolean>, ms = PATIENCE_MS): Promise<void> {
   const end = performance.now() + ms
   while (!(await holds())) {
     if (performance.now() > end) throw new Error(`did not come true within ${ms} ms`)

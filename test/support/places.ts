@@ -9,6 +9,7 @@ import type { Comparison } from '../../proof/compare.ts'
 import { untilPassed } from '../../proof/progress.ts'
 import { provable } from '../../commands/proving.ts'
 import { prove } from '../../proof/proof.ts'
+import { PATIENCE_MS } from './patience.ts'
 
 /**
  * Waits until a running pipeline has passed what the source has committed now, then calls `stop` and compares. Resolves
@@ -24,7 +25,7 @@ export async function comparePlaces(
     await untilPassed(parseLsn(await currentLsn(config.DATABASE_URL!)), {
       ...runtime,
       groups: ['unify', ...SINKS].map((name) => `${config.NAMESPACE}.${name}`),
-      signal: AbortSignal.timeout(90_000),
+      signal: AbortSignal.timeout(PATIENCE_MS),
     })
     await stop()
     const proof = await prove(await provable(runtime))

@@ -12,6 +12,7 @@ import { untilPassed } from '../../proof/progress.ts'
 import { runTransactions, seedReports } from '../../workload/load.ts'
 import { temporaryDirectory } from './capture.ts'
 import { testDatabase, type TestDatabase } from './postgres.ts'
+import { PATIENCE_MS } from './patience.ts'
 
 export interface Settled {
   readonly database: TestDatabase
@@ -74,7 +75,7 @@ export async function settledPipeline(options: SettledOptions): Promise<Settled>
       const passed = untilPassed(parseLsn(rows[0]!.lsn), {
         ...runtime,
         groups: ['unify', ...SINKS].map((name) => `${config.NAMESPACE}.${name}`),
-        signal: AbortSignal.timeout(90_000),
+        signal: AbortSignal.timeout(PATIENCE_MS),
       })
       await Promise.race([passed, failed])
     } finally {

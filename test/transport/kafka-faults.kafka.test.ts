@@ -94,7 +94,7 @@ describeOwnBroker('a broker that dies and comes back', () => {
     await reader.stop()
     await transport.close()
     await own.stop()
-  }, 120_000)
+  })
 })
 
 describeOwnBroker('a broker that dies under a processor', () => {

@@ -46,7 +46,7 @@ test('killed in the middle it goes on where it was, and ends with every incident
   const status = await runCommand(['nomis', 'status', '--json'], environment)
   expect(status.code).toBe(1)
   expect(JSON.parse(status.stdout)).toMatchObject({ migrated: 1_500, screens: { may: false } })
-}, 120_000)
+})
 
 test('over the API it posts with its token; one that failed is named, and repeated alone', async () => {
   const fields: Record<number, object> = { [FIRST_ID + 1]: { type: 'NOTATYPE' } }
@@ -73,7 +73,7 @@ test('over the API it posts with its token; one that failed is named, and repeat
     await api.app.close()
     await Promise.all([store.end(), source.end()])
   }
-}, 120_000)
+})
 
 test('a database without the schema is told how to get it', async () => {
   simulator = await nomisSimulator({ incidents: 1 })

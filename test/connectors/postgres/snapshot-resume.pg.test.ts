@@ -78,38 +78,34 @@ async function expectReadAgain(from: number, kills: number): Promise<void> {
   expect(ids.length - ROWS).toBeLessThanOrEqual(kills * WORKERS * chunk!.rows)
 }
 
-test(
-  'kill -9 costs at most one chunk for each worker, in the first snapshot and in a later one',
-  { timeout: 150_000 },
-  async () => {
-    /** Captures in a process that is killed when it has handed on so many more rows. */
-    async function killedAfter(rows: number, from: number): Promise<void> {
-      const child = captureProcess(options(), topic)
-      await expect.poll(() => read(from).length, { timeout: 30_000, interval: 2 }).toBeGreaterThan(rows)
-      child.kill()
-      await child.ended
-    }
-    await killedAfter(ROWS / 4, 0) // in the slot's own snapshot
-    expect(read(0).length).toBeLessThan(ROWS)
-    await killedAfter(ROWS / 2, 0) // between watermarks
-    expect(read(0).length).toBeLessThan(ROWS)
-    let stop = capture()
-    await expect.poll(() => topic.some((each) => each.op === 'm' && each.snapshotDone), { timeout: 60_000 }).toBe(true)
-    await expectReadAgain(0, 2)
-    await stop()
+test('kill -9 costs at most one chunk for each worker, in the first snapshot and in a later one', async () => {
+  /** Captures in a process that is killed when it has handed on so many more rows. */
+  async function killedAfter(rows: number, from: number): Promise<void> {
+    const child = captureProcess(options(), topic)
+    await expect.poll(() => read(from).length, { timeout: 30_000, interval: 2 }).toBeGreaterThan(rows)
+    child.kill()
+    await child.ended
+  }
+  await killedAfter(ROWS / 4, 0) // in the slot's own snapshot
+  expect(read(0).length).toBeLessThan(ROWS)
+  await killedAfter(ROWS / 2, 0) // between watermarks
+  expect(read(0).length).toBeLessThan(ROWS)
+  let stop = capture()
+  await expect.poll(() => topic.some((each) => each.op === 'm' && each.snapshotDone), { timeout: 60_000 }).toBe(true)
+  await expectReadAgain(0, 2)
+  await stop()
 
-    const from = topic.length
-    const id = await asked({ kind: 'tables', tables: ['public.report'], sweep: false })
-    await killedAfter(ROWS / 4, from)
-    expect(read(from).length).toBeLessThan(ROWS)
-    stop = capture()
-    expect((await done(id))!.parts).toMatchObject([{ outcome: 'done', rows: ROWS }])
-    await expectReadAgain(from, 1)
-    await stop()
-  },
-)
+  const from = topic.length
+  const id = await asked({ kind: 'tables', tables: ['public.report'], sweep: false })
+  await killedAfter(ROWS / 4, from)
+  expect(read(from).length).toBeLessThan(ROWS)
+  stop = capture()
+  expect((await done(id))!.parts).toMatchObject([{ outcome: 'done', rows: ROWS }])
+  await expectReadAgain(from, 1)
+  await stop()
+})
 
-test('a rate is kept to', { timeout: 60_000 }, async () => {
+test('a rate is kept to', async () => {
   const rows = 1_000
   const rate = 250
   await database.query(`DELETE FROM report WHERE id > ${rows}`)
@@ -129,23 +125,19 @@ test('a rate is kept to', { timeout: 60_000 }, async () => {
   await stop()
 })
 
-test(
-  'a table that is altered while it is read is begun again, and ends as it is then',
-  { timeout: 90_000 },
-  async () => {
-    const stop = capture()
-    await expect.poll(() => topic.some((each) => each.op === 'm' && each.snapshotDone), { timeout: 30_000 }).toBe(true)
-    const from = topic.length
-    const id = await asked({ kind: 'tables', tables: ['public.report'], sweep: false, rate: 4_000 })
-    await expect.poll(() => read(from).length, { timeout: 20_000 }).toBeGreaterThan(0)
-    await database.query(`ALTER TABLE report ADD COLUMN more int`)
-    await database.query(`ALTER TABLE report DROP COLUMN title`)
-    const { parts } = (await done(id))!
-    expect(parts).toMatchObject([{ outcome: 'done', rows: ROWS }])
-    expect(parts[0]!.restarts).toBeGreaterThan(0)
-    const newest = new Map(read(from).map(({ after }) => [Number(after!['id']), Object.keys(after!)]))
-    expect(newest.size).toBe(ROWS)
-    expect(new Set([...newest.values()].map(String))).toEqual(new Set(['id,report_reference,more']))
-    await stop()
-  },
-)
+test('a table that is altered while it is read is begun again, and ends as it is then', async () => {
+  const stop = capture()
+  await expect.poll(() => topic.some((each) => each.op === 'm' && each.snapshotDone), { timeout: 30_000 }).toBe(true)
+  const from = topic.length
+  const id = await asked({ kind: 'tables', tables: ['public.report'], sweep: false, rate: 4_000 })
+  await expect.poll(() => read(from).length, { timeout: 20_000 }).toBeGreaterThan(0)
+  await database.query(`ALTER TABLE report ADD COLUMN more int`)
+  await database.query(`ALTER TABLE report DROP COLUMN title`)
+  const { parts } = (await done(id))!
+  expect(parts).toMatchObject([{ outcome: 'done', rows: ROWS }])
+  expect(parts[0]!.restarts).toBeGreaterThan(0)
+  const newest = new Map(read(from).map(({ after }) => [Number(after!['id']), Object.keys(after!)]))
+  expect(newest.size).toBe(ROWS)
+  expect(new Set([...newest.values()].map(String))).toEqual(new Set(['id,report_reference,more']))
+  await stop()
+})

@@ -43,7 +43,6 @@ const BLOCKED_SECONDS = 60
 
 test.concurrent(
   'a topic that blocks for a minute, at a wal_sender_timeout of five seconds, costs no connection, moves no slot and holds bounded memory',
-  { timeout: 240_000 },
   () =>
     withSource(async ({ database, stateDirectory, slot }) => {
       await database.query(`ALTER DATABASE ${database.name} SET wal_sender_timeout = '5s'`)

@@ -97,7 +97,6 @@ test.for([
   { what: 'the process before it had delivered', restarts: true },
 ])(
   'a commit that $what and that nobody sees yet is waited for, and not undone by what was read',
-  { timeout: 120_000 },
   async ({ restarts }) => {
     let running = capture()
     await expect.poll(() => topic.some((each) => each.op === 'm' && each.snapshotDone), { timeout: 30_000 }).toBe(true)
