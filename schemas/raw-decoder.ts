@@ -115,10 +115,7 @@ function envelopeReader<Image>(
     const before = readImage(image, cursor)
     const after = readImage(image, cursor)
     const { op, table } = readHead(cursor)
-    const { position, lsn, streamedTo, committedAt, txId, lastInTransaction, partition, offset, bytes } = readCommon(
-      cursor,
-      record,
-    )
+    const common = readCommon(cursor, record)
     const reference = readReference(cursor)
     if (before === null && after === null) throw malformed(cursor.bytes.length)
     // each by its name: a copy of what readCommon gives takes as long as reading it
@@ -128,15 +125,15 @@ function envelopeReader<Image>(
       reference,
       before,
       after,
-      position,
-      lsn,
-      streamedTo,
-      committedAt,
-      txId,
-      lastInTransaction,
-      partition,
-      offset,
-      bytes,
+      position: common.position,
+      lsn: common.lsn,
+      streamedTo: common.streamedTo,
+      committedAt: common.committedAt,
+      txId: common.txId,
+      lastInTransaction: common.lastInTransaction,
+      partition: common.partition,
+      offset: common.offset,
+      bytes: common.bytes,
     }
     return omits ? { ...change, omitted: takeArray(cursor, takeOmitted) } : change
   }
