@@ -51,7 +51,8 @@ export async function comparePlace(
   const counts = await scratch.inTurn(() => countsOf(connection, form, held))
   const suspects: Suspect[] = []
   const unexamined: Unit[] = []
-  const sql = `SELECT kind, key, origin_table, origin_key FROM ${held} WHERE o.digest IS DISTINCT FROM n.digest`
+  const sql = `SELECT kind, key, origin_table, origin_key FROM ${held} WHERE o.digest IS DISTINCT FROM n.digest
+               ORDER BY kind, key`
   await scratch.inTurn(async () => {
     for await (const [kind, key, originTable, originKey] of streamed(connection, sql)) {
       const unit = { kind: Number(kind), key: String(key) }

@@ -105,7 +105,7 @@ export async function reconcile(options: ReconcileOptions): Promise<Reconciliati
   }
 }
 
-/** One line for each place and entity. */
+/** One line for each place and entity, its keys in their order. */
 async function named({ places, expected, rawPlace }: Run, found: Found['places']): Promise<PlaceResult[]> {
   const newest = await newestChanges(
     rawPlace,
@@ -117,6 +117,7 @@ async function named({ places, expected, rawPlace }: Run, found: Found['places']
       if (entity === null) return []
       const keys = differences
         .filter((each) => each.kind === kind)
+        .toSorted((a, b) => (a.key < b.key ? -1 : 1)) // they settle in any order
         .map((each) => verdict(place.form, each, newestOf(newest, each), expected))
       const left = countOf(unsettled, kind)
       return { place: place.name, entity, rows: rows[kind] ?? 0, differing: keys.length, unsettled: left, keys }
